@@ -1,0 +1,151 @@
+"""A trained model as one folder on disk: weights, labels, card and split. Never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from fashion_xai.labels import Taxonomy, Vocabulary
+
+SHIPPED = Path(__file__).parent / "assets" / "model"
+"""The bundle that ships with the package."""
+
+MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.csv"
+FORMAT = 1
+
+
+class BundleError(ValueError):
+    """A folder that is no usable bundle; names the file and what was expected."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle holds.
+
+    Args:
+        model: float32 photos (n, H, W, 3) in 0–255 → list of logits, one per attribute.
+        vocabulary: attribute → labels, in the order of the model's outputs.
+        taxonomy: the category triples of the training rows.
+        card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
+        folder: where it was read from.
+    """
+
+    model: keras.Model
+    vocabulary: Vocabulary
+    taxonomy: Taxonomy
+    card: dict[str, Any]
+    folder: Path
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the model's input."""
+        height, width = self.card["input_size"]
+        return height, width
+
+
+def save(
+    folder: Path,
+    model: keras.Model,
+    vocabulary: Vocabulary,
+    taxonomy: Taxonomy,
+    card: Mapping[str, Any],
+    split: Path,
+) -> None:
+    """Write a bundle, whole or not at all; an older one in its place is replaced.
+
+    Args:
+        card: what is known of the model; ``format`` and ``sha256`` are added here.
+        split: CSV ``id,split`` to copy into the bundle.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        part.chmod(0o755)  # mkdtemp's 0700 would hide an installed bundle from other users
+        model.save(part / MODEL)
+        labels = {"attributes": vocabulary.to_json(), "taxonomy": taxonomy.to_json()}
+        (part / LABELS).write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
+        shutil.copyfile(split, part / SPLIT)
+        sums = {name: _sha256(part / name) for name in (MODEL, LABELS, SPLIT)}
+        _write_card(part, {"format": FORMAT, **card, "sha256": sums})
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def update_card(folder: Path, **entries: Any) -> None:
+    """Add or replace entries of ``card.json``, whole or not at all."""
+    _write_card(folder, {**read_card(folder), **entries})
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The bundle's ``card.json``.
+
+    Raises:
+        BundleError: not a bundle, or of another format.
+    """
+    card = _read_json(folder, CARD)
+    if card.get("format") != FORMAT:
+        raise BundleError(
+            f"{folder / CARD}: expected format {FORMAT}. Received: {card.get('format')!r}"
+        )
+    return card
+
+
+def load(folder: str | os.PathLike | None = None) -> Bundle:
+    """Read a bundle and check its files against the card.
+
+    Args:
+        folder: the bundle; None for the one that ships.
+
+    Raises:
+        BundleError: a file is missing, was changed, or does not fit the others.
+    """
+    path = SHIPPED if folder is None else Path(folder)
+    card = read_card(path)
+    for name, expected in card["sha256"].items():
+        if not (path / name).is_file():
+            raise BundleError(f"{path}: no {name}. Expected a folder with {MODEL}, {LABELS}, {CARD}.")
+        if _sha256(path / name) != expected:
+            raise BundleError(f"{path / name} was changed: its sha256 is not that of {CARD}.")
+    labels = _read_json(path, LABELS)
+    vocabulary = Vocabulary.from_json(labels["attributes"])
+    model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
+    outputs = {layer: shape[-1] for layer, shape in zip(model.output_names, model.output_shape)}
+    if outputs != vocabulary.sizes or list(outputs) != list(vocabulary.attributes):
+        raise BundleError(
+            f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
+        )
+    return Bundle(model, vocabulary, Taxonomy.from_json(labels["taxonomy"]), card, path)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"{folder}: no {name}. Expected a bundle, as written by training.train."
+        ) from None
+    except ValueError as error:
+        raise BundleError(f"{folder / name}: expected JSON ({error}).") from error
+
+
+def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    part = folder / f"{CARD}.part"
+    part.write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, folder / CARD)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,271 @@
+"""Read a catalogue: ``styles.csv`` beside ``images/``, in a folder or in a zip.
+
+Every row becomes a :class:`Product` or a :class:`Rejected` with its reason; none vanishes.
+"""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from fashion_xai import images
+from fashion_xai.labels import ATTRIBUTES
+
+TABLE = "styles.csv"
+TITLE = "productDisplayName"
+NOT_A_LABEL = ("", "NA")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+class CatalogueError(ValueError):
+    """A catalogue that cannot be used as a whole; names the file, the row and what was expected."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """One row of the table.
+
+    Args:
+        id: the product's id, which is also its photo's file name.
+        row: line of the table, counted from 1 with the header.
+        labels: attribute → label, None where missing.
+        title: the display name as written, commas included.
+    """
+
+    id: str
+    row: int
+    labels: dict[str, str | None]
+    title: str = ""
+
+
+class Rejected(NamedTuple):
+    """A row that was left out, and why."""
+
+    row: int
+    id: str
+    reason: str
+
+
+class Catalogue:
+    """A labelled set of product photos. Photos are read on demand; safe to share by threads.
+
+    Args:
+        data: folder or zip with ``styles.csv`` and ``images/ID.jpg`` (at any depth in a zip).
+        images_from: optional second folder or zip; where it has a photo of an id, that one
+            is used instead (larger photos of the same products).
+
+    Raises:
+        CatalogueError: no table, a missing column, a duplicated id, no usable row.
+    """
+
+    def __init__(self, data: str | PathLike, images_from: str | PathLike | None = None):
+        self.source = Path(data)
+        self._files = _open(self.source)
+        table = _find_table(self._files.names(), self.source)
+        rows, self.rejected = _parse(self._files.read(table), f"{self.source}/{table}")
+        beside = PurePosixPath(table).parent / "images"
+        self._photos = {i: (self._files, name) for i, name in _photos(self._files, beside).items()}
+        self.replaced = 0
+        if images_from is not None:
+            self._replace_photos(Path(images_from), {product.id for product in rows})
+        self.products = [product for product in rows if product.id in self._photos]
+        self.rejected += [
+            Rejected(product.row, product.id, f"no photo images/{product.id}.jpg")
+            for product in rows
+            if product.id not in self._photos
+        ]
+        if not self.products:
+            raise CatalogueError(
+                f"{self.source}: none of the {len(rows)} rows has a photo. "
+                f"Expected {beside}/ID.jpg, such as {beside}/{rows[0].id}.jpg."
+            )
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def read(self, product: Product) -> bytes:
+        """The photo's encoded bytes.
+
+        Raises:
+            images.ImageError: the file cannot be read or is over ``images.MAX_BYTES``.
+        """
+        files, name = self._photos[product.id]
+        return files.read(name, limit=images.MAX_BYTES)
+
+    def photo(self, product: Product) -> np.ndarray:
+        """The photo as uint8 RGB (H, W, 3). Raises ``images.ImageError`` as ``images.load``."""
+        return images.load(self.read(product))
+
+    def stamp(self, product: Product) -> str:
+        """Changes when the photo's file changes."""
+        files, name = self._photos[product.id]
+        return f"{name}:{files.stamp(name)}"
+
+    def rejected_summary(self, most: int = 5) -> str:
+        """How many rows were left out, and the first of them by name; '' for none."""
+        return summarise(self.rejected, most)
+
+    def _replace_photos(self, source: Path, ids: set[str]) -> None:
+        other = _open(source)
+        larger = {i: name for i, name in _photos(other).items() if i in ids}
+        if not larger:
+            raise CatalogueError(
+                f"{source}: no photo of any product of {self.source}. Expected files named ID.jpg."
+            )
+        self.replaced = len(larger)
+        self._photos.update({i: (other, name) for i, name in larger.items()})
+
+
+def summarise(rejected: Sequence[Rejected], most: int = 5) -> str:
+    """One line for a person: the count, and the first ``most`` by row, id and reason."""
+    if not rejected:
+        return ""
+    named = "; ".join(f"row {r.row} (id {r.id}): {r.reason}" for r in rejected[:most])
+    more = f"; and {len(rejected) - most} more" if len(rejected) > most else ""
+    return f"{len(rejected)} rows left out: {named}{more}"
+
+
+class _Folder:
+    def __init__(self, root: Path):
+        self.root = root
+
+    def names(self) -> list[str]:
+        return sorted(p.relative_to(self.root).as_posix() for p in self.root.rglob("*.*"))
+
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        path = self.root / name
+        if limit is not None and path.stat().st_size > limit:
+            raise images.ImageError(f"{name} is larger than {limit / 1e6:.0f} MB.")
+        return path.read_bytes()
+
+    def stamp(self, name: str) -> str:
+        stat = (self.root / name).stat()
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+class _Zip:
+    def __init__(self, path: Path):
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except zipfile.BadZipFile as error:
+            raise CatalogueError(f"{path}: expected a folder or a zip file ({error}).") from error
+        self._path = path
+
+    @cached_property
+    def _infos(self) -> dict[str, zipfile.ZipInfo]:
+        return {info.filename: info for info in self._zip.infolist()}
+
+    def names(self) -> list[str]:
+        return sorted(self._infos)
+
+    def read(self, name: str, limit: int | None = None) -> bytes:
+        if limit is not None and self._infos[name].file_size > limit:
+            raise images.ImageError(f"{name} is larger than {limit / 1e6:.0f} MB.")
+        try:
+            return self._zip.read(name)
+        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:  # type: ignore[attr-defined]
+            raise images.ImageError(f"{name} is damaged inside {self._path} ({error}).") from error
+
+    def stamp(self, name: str) -> str:
+        return f"{self._infos[name].file_size}:{self._infos[name].CRC}"
+
+
+def _open(path: Path) -> _Folder | _Zip:
+    if path.is_dir():
+        return _Folder(path)
+    if path.is_file():
+        return _Zip(path)
+    raise CatalogueError(f"{path}: no such folder or zip file.")
+
+
+def _find_table(names: Sequence[str], source: Path) -> str:
+    tables = [name for name in names if PurePosixPath(name).name == TABLE]
+    if not tables:
+        raise CatalogueError(
+            f"{source}: no {TABLE}. Expected {TABLE} beside images/ID.jpg, as unpacked from Kaggle."
+        )
+    return min(tables, key=lambda name: (name.count("/"), name))  # Kaggle's zip holds a second copy
+
+
+def _photos(files: _Folder | _Zip, below: PurePosixPath | None = None) -> dict[str, str]:
+    """Id → name of its photo; with ``below`` only those right in that folder."""
+    found: dict[str, str] = {}
+    for name in files.names():
+        path = PurePosixPath(name)
+        if path.suffix.lower() in SUFFIXES and (below is None or path.parent == below):
+            found.setdefault(path.stem, name)
+    return found
+
+
+def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
+    try:
+        # Not splitlines(): titles may hold form feeds or Unicode line separators.
+        lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CatalogueError(f"{where}, row {line}: expected UTF-8 text ({error}).") from error
+    if not any(line.strip() for line in lines):
+        raise CatalogueError(f"{where} is empty. Expected a header with id, {', '.join(ATTRIBUTES)}.")
+    header = [name.strip() for name in _fields(lines[0])]
+    missing = [name for name in ("id", *ATTRIBUTES) if name not in header]
+    if missing:
+        raise CatalogueError(
+            f"{where}, row 1: no column {', '.join(missing)}. Expected id, "
+            f"{', '.join(ATTRIBUTES)}. Received: {', '.join(header)}"
+        )
+    products: list[Product] = []
+    rejected: list[Rejected] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        row = _row(line, header)
+        if len(row) < len(header):
+            reason = f"expected {len(header)} columns, received {len(row)}"
+            rejected.append(Rejected(number, row[0], reason))
+            continue
+        cells = dict(zip(header, row, strict=True))
+        identity = cells["id"].strip()
+        if not identity:
+            rejected.append(Rejected(number, "", "no id"))
+            continue
+        if identity in seen:
+            raise CatalogueError(
+                f"{where}, row {number}: id {identity} stands in row {seen[identity]} already. "
+                "Expected every id once."
+            )
+        seen[identity] = number
+        labels = {a: _label(cells[a]) for a in ATTRIBUTES}
+        products.append(Product(identity, number, labels, cells.get(TITLE, "")))
+    if not products:
+        raise CatalogueError(f"{where} has no row with {len(header)} columns below its header.")
+    return products, rejected
+
+
+def _row(line: str, header: Sequence[str]) -> list[str]:
+    """Cells of a line; commas beyond the header's count belong to the last column, the title."""
+    cells = _fields(line)
+    if len(cells) > len(header):
+        keep = len(header) - 1
+        cells = [*cells[:keep], ",".join(cells[keep:])]
+    return cells
+
+
+def _fields(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error:  # a stray quote, as in: 15" laptop bag
+        return line.split(",")
+
+
+def _label(cell: str) -> str | None:
+    cell = cell.strip()
+    return None if cell in NOT_A_LABEL else cell

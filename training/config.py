@@ -1,0 +1,135 @@
+"""The settings of a training run: one dataclass, filled by the command line, kept in the bundle."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from fashion_xai.model import STRIDE
+from training.dataset import CACHE
+
+STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Epochs at one size, with a warm-up and a cosine decay of their own.
+
+    Args:
+        size: (height, width).
+        epochs: how many.
+        rate: peak learning rate.
+        frozen: layer up to which (inclusive) nothing is trained; '' trains all.
+    """
+
+    size: tuple[int, int]
+    epochs: int
+    rate: float
+    frozen: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.size[0]}x{self.size[1]}:{self.epochs}:{self.rate:g}"
+        return f"{text}:{self.frozen}" if self.frozen else text
+
+
+def parse_stages(text: str) -> tuple[Stage, ...]:
+    """``HxW:EPOCHS:RATE[:FROZEN],…`` → stages.
+
+    Raises:
+        argparse.ArgumentTypeError: another form, or sides that are no multiples of 32.
+    """
+    stages = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)x(\d+):(\d+):([0-9.e+-]+)(?::(\w+))?", part.strip())
+        if not match:
+            raise argparse.ArgumentTypeError(
+                f"expected HxW:EPOCHS:RATE[:FROZEN_UP_TO_LAYER],… such as {STAGES}; "
+                f"received {part!r}"
+            )
+        height, width, epochs = (int(match[i]) for i in (1, 2, 3))
+        try:
+            rate = float(match[4])
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"not a learning rate: {match[4]!r}") from None
+        if height % STRIDE or width % STRIDE or not (height and width and epochs):
+            raise argparse.ArgumentTypeError(
+                f"expected sides that are multiples of {STRIDE} and one epoch or more; "
+                f"received {part!r}"
+            )
+        stages.append(Stage((height, width), epochs, rate, match[5] or ""))
+    return tuple(stages)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything that decides what a run learns, and where it reads and writes."""
+
+    data: Path
+    out: Path
+    images: Path | None
+    split: str
+    weights: str
+    stages: tuple[Stage, ...]
+    batch_size: int
+    weight_decay: float
+    smoothing: float
+    dropout: float
+    warmup: float
+    patience: int
+    seed: int
+    limit: int | None
+    cache: Path
+
+    def learning(self) -> dict:
+        """The part that decides what is learnt, as JSON; the same after a resume."""
+        values = dataclasses.asdict(self)
+        for name in ("data", "out", "images", "cache"):
+            values.pop(name)
+        values["split"] = self.split if self.split in ("twins", "random") else "file"
+        values["weights"] = Path(self.weights).name
+        values["stages"] = [str(stage) for stage in self.stages]
+        values["larger_photos"] = self.images is not None
+        return json.loads(json.dumps(values))
+
+
+def parse(argv: list[str] | None = None) -> Config:
+    """Command line → settings; unknown flags are refused with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.train",
+        description="Train the classifier on a catalogue and write a bundle to OUT/bundle.",
+        epilog="A killed run goes on where it stopped when the same command is given again. "
+        "KERAS_BACKEND=jax trains on JAX instead of TensorFlow.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
+    add("--images", type=Path, help="folder or zip of larger photos of the same ids")
+    add("--split", default="twins", help="'twins' (80/10/10, no twin on two sides), 'random' "
+        "(leaky, to compare with published figures), or a CSV id,split made before")
+    add("--weights", default="imagenet", help="start of the backbone: imagenet (downloads), none, "
+        "or a weights file")
+    add("--stages", type=parse_stages, default=STAGES, metavar="HxW:EPOCHS:RATE[:FROZEN],…",
+        help="size schedule; each stage has its peak learning rate; FROZEN names the last layer "
+        "that is kept as it is. The last size is the one that ships")
+    add("--batch-size", type=_positive, default=64)
+    add("--weight-decay", type=float, default=0.01)
+    add("--smoothing", type=float, default=0.05, help="label smoothing")
+    add("--dropout", type=float, default=0.2, help="before the heads")
+    add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
+    add("--patience", type=_positive, default=3,
+        help="epochs without a lower validation loss after which a stage ends early")
+    add("--seed", type=int, default=0)
+    add("--limit", type=_positive, help="train on the first N products only, for a trial")
+    add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
+    return Config(**vars(parser.parse_args(argv)))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more; received {text}")
+    return value

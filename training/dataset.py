@@ -1,0 +1,180 @@
+"""Photos decoded once into packed arrays on disk, and batches drawn from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from fashion_xai import images
+from fashion_xai.catalogue import Catalogue, Product, Rejected
+from fashion_xai.labels import Vocabulary
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
+VERSION = 1
+"""Raise it when ``images.prepare`` changes what it returns: packs made before are rebuilt."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Letterboxed photos of one size.
+
+    Args:
+        pixels: uint8 (n, H, W, 3), memory-mapped.
+        products: the n products, in the same order.
+        rejected: products whose photo could not be decoded.
+    """
+
+    pixels: np.ndarray
+    products: list[Product]
+    rejected: list[Rejected]
+
+
+def pack(catalogue: Catalogue, sizes: Sequence[tuple[int, int]], cache: Path) -> list[Pack]:
+    """Decode every photo once and keep it at each of ``sizes``; reuse what is on disk.
+
+    Raises:
+        OSError: not enough room in ``cache``; says how much is needed.
+        ValueError: not a single photo could be decoded.
+    """
+    stamp = _stamp(catalogue)
+    folders = {size: _folder(catalogue, size, cache) for size in sizes}
+    stale = [size for size, folder in folders.items() if _stamp_of(folder) != stamp]
+    if stale:
+        _build(catalogue, {size: folders[size] for size in stale}, stamp)
+    return [_open(folders[size], catalogue) for size in sizes]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of (photos float32 (b, H, W, 3) in 0–255, one int32 index array per head).
+
+    Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        rows: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        shuffle_seed: int | None = None,
+        first_epoch: int = 0,
+    ):
+        super().__init__(workers=1)
+        self.pixels, self.rows, self.labels = pixels, rows, labels
+        self.batch_size, self.seed, self.epoch = batch_size, shuffle_seed, first_epoch
+        self._shuffle()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.rows) / self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+        photos = self.pixels[chosen].astype(np.float32)
+        return photos, tuple(self.labels[chosen].T)
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        if self.seed is None:
+            self.order = self.rows
+        else:
+            self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+
+
+def encode(vocabulary: Vocabulary, products: Sequence[Product]) -> np.ndarray:
+    """int32 (n, n_attributes): the label indices, MISSING where there is none."""
+    columns = [vocabulary.encode(a, [p.labels[a] for p in products]) for a in vocabulary.attributes]
+    return np.stack(columns, 1)
+
+
+def rows_of(products: Sequence[Product], split: Mapping[str, str], side: str) -> np.ndarray:
+    """Positions of the products on one side of the split."""
+    return np.array([i for i, p in enumerate(products) if split.get(p.id) == side], int)
+
+
+def _stamp(catalogue: Catalogue) -> str:
+    digest = hashlib.sha256(f"version {VERSION}".encode())
+    for product in catalogue.products:
+        digest.update(f"{product.id}:{catalogue.stamp(product)}\n".encode())
+    return digest.hexdigest()
+
+
+def _folder(catalogue: Catalogue, size: tuple[int, int], cache: Path) -> Path:
+    place = hashlib.sha256(str(catalogue.source.resolve()).encode()).hexdigest()[:12]
+    kind = "mixed" if catalogue.replaced else "plain"
+    return cache / f"{place}-{kind}-{size[0]}x{size[1]}"
+
+
+def _stamp_of(folder: Path) -> str | None:
+    try:
+        return json.loads((folder / "pack.json").read_text())["stamp"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp: str) -> None:
+    products = catalogue.products
+    need = sum(len(products) * h * w * 3 for h, w in folders)
+    sizes = ", ".join(f"{h}×{w}" for h, w in folders)
+    cache = next(iter(folders.values())).parent
+    cache.mkdir(parents=True, exist_ok=True)
+    print(f"Packing {len(products):,} photos at {sizes}: {need / 1e9:.1f} GB in {cache}")
+    free = shutil.disk_usage(cache).free
+    if free < need:
+        raise OSError(
+            f"{cache}: expected {need / 1e9:.1f} GB free. Received: {free / 1e9:.1f} GB. "
+            "Name another folder with --cache."
+        )
+    arrays = {}
+    for size, folder in folders.items():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        arrays[size] = np.lib.format.open_memmap(
+            folder / "pixels.npy", "w+", np.uint8, (len(products), *size, 3)
+        )
+    errors: dict[str, str] = {}
+
+    def decode(position: int) -> None:
+        try:
+            photo = catalogue.photo(products[position])
+        except images.ImageError as error:
+            errors[products[position].id] = str(error)
+            return
+        for size, array in arrays.items():
+            array[position] = images.letterbox(photo, size)[0]
+
+    with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
+        done = pool.map(decode, range(len(products)))
+        list(tqdm(done, total=len(products), unit="photo", desc="decoding"))
+    if len(errors) == len(products):
+        raise ValueError(f"{catalogue.source}: no photo could be decoded: {errors.popitem()[1]}")
+    for size, folder in folders.items():
+        arrays[size].flush()
+        # Written last: a pack without it, cut off by a kill, counts as absent.
+        part = folder / "pack.part"
+        part.write_text(json.dumps({"stamp": stamp, "errors": errors}))
+        os.replace(part, folder / "pack.json")
+
+
+def _open(folder: Path, catalogue: Catalogue) -> Pack:
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    errors = json.loads((folder / "pack.json").read_text())["errors"]
+    rejected = [Rejected(p.row, p.id, errors[p.id]) for p in catalogue.products if p.id in errors]
+    if not rejected:
+        return Pack(pixels, catalogue.products, [])
+    good = np.array([p.id not in errors for p in catalogue.products])
+    # Rare enough that a copy in memory of the decodable rows is not worth avoiding.
+    return Pack(pixels[good], [p for p in catalogue.products if p.id not in errors], rejected)

@@ -1,0 +1,42 @@
+"""Loss and metric of one head; products whose label is missing weigh nothing."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+
+class MaskedCrossentropy(keras.losses.Loss):
+    """Categorical cross-entropy on logits with label smoothing, averaged over labelled products.
+
+    Args:
+        smoothing: mass ε spread evenly over all labels (Szegedy et al. 2016, section 7).
+    """
+
+    def __init__(self, smoothing: float = 0.0, name: str = "masked_crossentropy"):
+        super().__init__(name=name, dtype="float32")
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        """Indices (n,), MISSING for none; logits (n, k) → loss (n,), zero where missing."""
+        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        labelled = ops.cast(y_true >= 0, "float32")
+        k = y_pred.shape[-1]
+        target = ops.one_hot(ops.maximum(y_true, 0), k)
+        target = target * (1 - self.smoothing) + self.smoothing / k
+        loss = -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1) * labelled
+        # Keras divides by n afterwards; the mean shall be over the labelled ones.
+        share = ops.mean(labelled)
+        return loss / ops.maximum(share, 1e-7)
+
+
+class MaskedAccuracy(keras.metrics.Mean):
+    """Share of labelled products whose largest logit is that of their label."""
+
+    def __init__(self, name: str = "accuracy"):
+        super().__init__(name=name)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
+        hit = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), y_true)
+        return super().update_state(ops.cast(hit, "float32"), ops.cast(y_true >= 0, "float32"))

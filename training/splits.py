@@ -1,0 +1,178 @@
+"""Split a catalogue 80/10/10 so that no photo has a twin on another side.
+
+Twins are photos whose pixels are identical or nearly so. A perceptual hash proposes pairs, the
+distance of their pixels on the product confirms them. Only confirmed pairs are linked, so that
+photos which merely look alike (same hash, other product) never chain groups together.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from PIL import Image
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
+
+from fashion_xai.catalogue import Product
+
+SPLITS = ("train", "validation", "test")
+SHARES = (0.8, 0.1, 0.1)
+THUMBNAIL = (80, 60)
+"""Height and width at which photos are compared: the size of the catalogue's small photos."""
+MAX_HASH_BITS = 6
+"""Hamming distance (of 64 bits) up to which the perceptual hash proposes a pair."""
+MAX_PIXEL_DISTANCE = 8.0
+"""Grey levels, mean over the product's pixels, up to which a proposed pair is confirmed.
+Chosen by eye on contact sheets: up to 8 the pairs are the same article, re-shot or re-encoded;
+from 10 on they are the same article in another colour."""
+BACKGROUND = 235
+"""Pixels lighter than this in all channels of both photos are studio background."""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Groups of identical and near-identical photos.
+
+    Args:
+        group: int (n,), the group of each photo; most groups hold one photo.
+        identical: number of photos that have a pixel-identical twin.
+        confirmed: number of near-identical pairs that were linked.
+    """
+
+    group: np.ndarray
+    identical: int
+    confirmed: int
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.bincount(self.group)
+
+    def summary(self) -> str:
+        several = self.sizes[self.sizes > 1]
+        largest = int(self.sizes.max())
+        return (
+            f"{len(several)} groups of twins with {several.sum()} photos "
+            f"({self.identical} pixel-identical; {self.confirmed} near-identical pairs); "
+            f"largest group: {largest} photos"
+        )
+
+
+def find_twins(thumbs: np.ndarray) -> Twins:
+    """Group photos that are identical or nearly so.
+
+    Args:
+        thumbs: uint8 (n, h, w, 3).
+    """
+    digests = [hashlib.sha256(t.tobytes()).digest() for t in thumbs]
+    first: dict[bytes, int] = {}
+    exact = np.array([first.setdefault(d, i) for i, d in enumerate(digests)])
+    counts = Counter(digests)
+    unique = np.unique(exact)
+    pairs = _propose(thumbs, unique)
+    proposed = tqdm(pairs, desc="comparing look-alikes", unit="pair", leave=False)
+    near = pairs[[_distance(thumbs[a], thumbs[b]) <= MAX_PIXEL_DISTANCE for a, b in proposed]]
+    links = np.concatenate([near, np.stack([np.arange(len(thumbs)), exact], 1)])
+    graph = coo_matrix((np.ones(len(links)), links.T), shape=(len(thumbs),) * 2)
+    _, group = connected_components(graph, directed=False)
+    return Twins(group, sum(n for n in counts.values() if n > 1), len(near))
+
+
+def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> dict[str, str]:
+    """Id → split: groups of twins stay together, each articleType is spread 80/10/10.
+
+    Within an articleType the groups are ordered by a hash of their smallest id (the same on
+    every machine, unlike a shuffled list) and each goes to the split that lacks most products,
+    training first. So a class with a single group is trained on, never tested.
+    """
+    members: dict[int, list[Product]] = defaultdict(list)
+    for product, group in zip(products, twins.group, strict=True):
+        members[int(group)].append(product)
+    classes: dict[str, list[list[Product]]] = defaultdict(list)
+    for group in members.values():
+        kinds = Counter(product.labels["articleType"] or "" for product in group)
+        classes[min(kinds, key=lambda kind: (-kinds[kind], kind))].append(group)
+    split: dict[str, str] = {}
+    for groups in classes.values():
+        lacking = np.array(SHARES) * sum(len(group) for group in groups)
+        for group in sorted(groups, key=lambda g: _order(min(p.id for p in g), seed)):
+            side = int(lacking.argmax())
+            lacking[side] -= len(group)
+            split.update({product.id: SPLITS[side] for product in group})
+    return split
+
+
+def split_at_random(products: Sequence[Product], seed: int = 0) -> dict[str, str]:
+    """Id → split, ignoring twins and classes: the usual, leaky split of published figures."""
+    ids = sorted((product.id for product in products), key=lambda i: _order(i, seed))
+    ends = (np.cumsum(SHARES) * len(ids)).round().astype(int)
+    return {i: SPLITS[int(np.searchsorted(ends, n, side="right"))] for n, i in enumerate(ids)}
+
+
+def write_split(path: Path, split: Mapping[str, str]) -> None:
+    """Write the CSV ``id,split``, sorted by id; whole or not at all."""
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "split"])
+        writer.writerows(sorted(split.items()))
+    os.replace(part, path)
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Read the CSV ``id,split``.
+
+    Raises:
+        ValueError: another header, an unknown split, or a repeated id; names the row.
+        FileNotFoundError: no such file.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != ["id", "split"]:
+        raise ValueError(f"{path}: expected the header id,split. Received: {rows[:1]}")
+    split: dict[str, str] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != 2 or row[1] not in SPLITS or row[0] in split:
+            raise ValueError(
+                f"{path}, row {number}: expected a new id and one of {SPLITS}. Received: {row}"
+            )
+        split[row[0]] = row[1]
+    return split
+
+
+def _propose(
+    thumbs: np.ndarray,
+    candidates: np.ndarray,
+    hash_of: Callable[[Image.Image], imagehash.ImageHash] = imagehash.phash,
+    block: int = 512,
+) -> np.ndarray:
+    """Pairs (m, 2) of candidates whose perceptual hashes differ in at most MAX_HASH_BITS."""
+    bits = np.stack([hash_of(Image.fromarray(thumbs[i])).hash.ravel() for i in candidates])
+    codes = np.packbits(bits, axis=1).view(np.uint64).ravel()
+    found = [np.empty((0, 2), int)]
+    for start in range(0, len(codes), block):
+        differing = np.bitwise_count(codes[start : start + block, None] ^ codes[None, start:])
+        a, b = np.nonzero(differing <= MAX_HASH_BITS)
+        found.append(np.stack([a, b], 1)[a < b] + start)
+    return candidates[np.concatenate(found)]
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference in grey levels over the pixels that show a product in either."""
+    product = np.minimum(one.min(2), other.min(2)) < BACKGROUND
+    if not product.any():
+        return 0.0
+    # int16: uint8 would wrap around
+    return float(np.abs(one[product].astype(np.int16) - other[product]).mean())
+
+
+def _order(identity: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{identity}".encode()).digest()

@@ -1,0 +1,219 @@
+"""Train a bundle: ``python -m training.train --data DIR_OR_ZIP --out RUN``."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+
+import keras
+import numpy as np
+
+from fashion_xai import bundle
+from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
+from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.model import CAM_LAYER, build_model
+from training import augment, checkpoint, config, dataset, losses, splits
+from training.callbacks import Checkpoint, Progress
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 wrong use."""
+    settings = config.parse(argv)
+    try:
+        run(settings)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on after the last whole epoch.", file=sys.stderr)
+        return 1
+    except (CatalogueError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(settings: config.Config) -> Path:
+    """Train as set and return the bundle's folder."""
+    settings.out.mkdir(parents=True, exist_ok=True)
+    claim(settings)
+    use_gpu = prepare_backend(settings.seed)
+
+    catalogue = Catalogue(settings.data, settings.images)
+    catalogue.products = catalogue.products[: settings.limit]
+    sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
+    packs = dict(zip(sizes, dataset.pack(catalogue, sizes, settings.cache), strict=True))
+    first = packs[sizes[0]]
+    products = first.products
+    if left_out := summarise([*catalogue.rejected, *first.rejected]):
+        print(left_out)
+
+    split_file = settings.out / bundle.SPLIT
+    split = make_split(settings, catalogue, split_file)
+    train_rows, val_rows = (dataset.rows_of(products, split, s) for s in splits.SPLITS[:2])
+    if not len(train_rows) or not len(val_rows):
+        raise ValueError(
+            f"Expected products in training and validation. Received: {len(train_rows)} and "
+            f"{len(val_rows)} of {len(products)}"
+        )
+    vocabulary = Vocabulary.fit(product.labels for product in products)
+    taxonomy = Taxonomy.fit(products[i].labels for i in train_rows)
+    labels = dataset.encode(vocabulary, products)
+    print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
+
+    started = time.time()
+    path = settings.out / "checkpoint.npz"
+    state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0}, {})
+    # Any size: the stages share one graph, and a stage starts from the best of the one before.
+    weights = "none" if groups else settings.weights
+    model = build_model(vocabulary.sizes, (None, None), weights, settings.dropout)
+    if groups:
+        model.set_weights(groups["best"])
+    for number, stage in enumerate(settings.stages):
+        if number < state["stage"]:
+            continue
+        resumed = (state, groups) if groups and number == state["stage"] else None
+        pixels = packs[stage.size].pixels
+        data = [(pixels, rows, labels) for rows in (train_rows, val_rows)]
+        train_stage(model, settings, number, data[0], data[1], use_gpu, path, resumed)
+
+    # Weights move to a float32 graph of the final size: that is what ships.
+    keras.mixed_precision.set_global_policy("float32")
+    final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", settings.dropout)
+    final.set_weights(model.get_weights())
+    card = describe(settings, products, split, time.time() - started)
+    bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
+    print(f"Bundle: {settings.out / 'bundle'}")
+    return settings.out / "bundle"
+
+
+def claim(settings: config.Config) -> None:
+    """A run's folder belongs to one configuration: another one would resume into nonsense."""
+    file = settings.out / "config.json"
+    mine = settings.learning()
+    if file.exists():
+        theirs = json.loads(file.read_text())
+        if theirs != mine:
+            different = [k for k in mine if mine[k] != theirs.get(k)]
+            raise ValueError(
+                f"{settings.out} holds a run with other settings ({', '.join(different)}). "
+                "Give another --out, or the same settings to go on."
+            )
+    file.write_text(json.dumps(mine, indent=1) + "\n")
+
+
+def prepare_backend(seed: int) -> bool:
+    """Seed everything; mixed precision on a GPU. Returns whether there is one."""
+    keras.utils.set_random_seed(seed)
+    use_gpu = bool(keras.distribution.list_devices("gpu"))
+    if use_gpu:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    return use_gpu
+
+
+def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
+    """Read or make the split; it is kept in the run, so that a resume takes the same."""
+    if not file.exists():
+        if settings.split == "random":
+            splits.write_split(file, splits.split_at_random(catalogue.products, settings.seed))
+        elif settings.split == "twins":
+            (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
+            twins = splits.find_twins(np.asarray(thumbs.pixels))
+            print(twins.summary())
+            made = splits.split_by_twins(thumbs.products, twins, settings.seed)
+            splits.write_split(file, made)
+        else:
+            splits.read_split(Path(settings.split))
+            shutil.copyfile(settings.split, file)
+    return splits.read_split(file)
+
+
+def train_stage(model, settings, number, train, validation, use_gpu, path, resumed) -> None:
+    """Train the model in place for one stage; it ends with the stage's best weights."""
+    stage = settings.stages[number]
+    freeze(model, stage.frozen)
+    photos = keras.Input((*stage.size, 3), name="photo")
+    logits = model(augment.light(settings.seed)(photos))
+    # A nested call loses the heads' names, and with them those of the metrics.
+    heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
+    trainer = keras.Model(photos, heads, name="trainer")
+    steps = -(-len(train[1]) // settings.batch_size)
+    warmup = min(int(settings.warmup * steps), steps * stage.epochs - 1)
+    rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=stage.rate / 100,
+        warmup_target=stage.rate,
+        warmup_steps=warmup,
+        decay_steps=steps * stage.epochs - warmup,
+        alpha=0.01,
+    )
+    trainer.compile(
+        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0),
+        loss=[losses.MaskedCrossentropy(settings.smoothing) for _ in model.outputs],
+        metrics=[[losses.MaskedAccuracy()] for _ in model.outputs],
+        # XLA on a CPU loses oneDNN's convolutions.
+        jit_compile=use_gpu or keras.backend.backend() == "jax",
+    )
+    trainer.optimizer.build(trainer.trainable_variables)
+    keeper = Checkpoint(path, number, settings.patience)
+    keeper.set_model(trainer)
+    epoch = keeper.restore(*resumed) if resumed else 0
+    title = f"{stage.size[0]}×{stage.size[1]}"
+    if epoch < stage.epochs and not keeper.stopped:
+        trainer.fit(
+            dataset.Batches(*train, settings.batch_size, settings.seed + 1000 * number, epoch),
+            validation_data=dataset.Batches(*validation, 2 * settings.batch_size),
+            initial_epoch=epoch,
+            epochs=stage.epochs,
+            verbose=0,
+            callbacks=[
+                keeper,
+                Progress(len(train[1]), settings.batch_size, title),
+                keras.callbacks.CSVLogger(settings.out / f"log-{number}.csv", append=epoch > 0),
+                *tensorboard(settings.out / "tensorboard" / str(number)),
+            ],
+        )
+    trainer.set_weights(keeper.best)
+
+
+def freeze(model: keras.Model, last: str) -> None:
+    """Train only what comes after layer ``last``; '' trains everything."""
+    names = [layer.name for layer in model.layers]
+    if last and last not in names:
+        raise ValueError(f"No layer {last!r} to freeze up to. Expected one such as 'block2b_add'.")
+    for position, layer in enumerate(model.layers):
+        layer.trainable = not last or position > names.index(last)
+
+
+def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
+    """The TensorBoard callback needs TensorFlow and tensorboard; the CSV log is always there."""
+    if keras.backend.backend() != "tensorflow" or not importlib.util.find_spec("tensorboard"):
+        return []
+    return [keras.callbacks.TensorBoard(folder, write_graph=False)]
+
+
+def describe(settings, products, split, seconds: float) -> dict:
+    """The card without metrics, which ``training.evaluate`` adds."""
+    sides = [split.get(product.id, "unused") for product in products]
+    return {
+        "cam_layer": CAM_LAYER,
+        "input_size": list(settings.stages[-1].size),
+        "split": {"kind": settings.learning()["split"], **{s: sides.count(s) for s in splits.SPLITS}},
+        "configuration": settings.learning(),
+        "training": {
+            "minutes_of_last_start": round(seconds / 60, 1),
+            "backend": keras.backend.backend(),
+            "keras": keras.__version__,
+            "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})"
+            + "".join(f", {d}" for d in keras.distribution.list_devices("gpu")),
+        },
+        "metrics": {},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
