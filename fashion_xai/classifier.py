@@ -1,0 +1,218 @@
+"""Images → predictions and feature maps, in one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import overload
+
+import keras
+import numpy as np
+from PIL import Image
+
+from fashion_xai import bundle, cams, images
+from fashion_xai.images import ImageLike
+from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.records import Explanation, Prediction, Reading
+
+BATCH_SIZE = 32
+METHODS = ("gradcam",)
+
+
+class FashionClassifier:
+    """A trained bundle ready to predict and explain. Safe to share between threads.
+
+    Args:
+        loaded: the bundle.
+        batch_size: photos per forward pass.
+    """
+
+    def __init__(self, loaded: bundle.Bundle, batch_size: int = BATCH_SIZE):
+        self.bundle = loaded
+        self.batch_size = batch_size
+        model = loaded.model
+        self.layer: str = loaded.card["cam_layer"]
+        features = model.get_layer(self.layer).output
+        self._network = keras.Model(model.inputs, [features, *model.outputs])
+        heads = {name: model.get_layer(name) for name in loaded.vocabulary.attributes}
+        self._kernels = {name: np.asarray(head.kernel) for name, head in heads.items()}
+        self.biases = {name: np.asarray(head.bias) for name, head in heads.items()}
+        # Traced here, once: two threads tracing the same function at once would race.
+        self._network.predict_on_batch(np.zeros((1, *loaded.size, 3), np.float32))
+
+    @classmethod
+    def load(cls, path: str | PathLike | None = None) -> FashionClassifier:
+        """Read a bundle; None takes the one that ships. Raises ``bundle.BundleError``."""
+        return cls(bundle.load(path))
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.bundle.vocabulary
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return self.bundle.taxonomy
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return self.vocabulary.attributes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.bundle.size
+
+    def read(self, photos: Sequence[ImageLike]) -> Iterator[Reading]:
+        """One forward pass per ``batch_size`` photos.
+
+        Raises:
+            images.ImageError: a photo cannot be used; the message says which.
+        """
+        for start in range(0, len(photos), self.batch_size):
+            batch = photos[start : start + self.batch_size]
+            fitted = [
+                images.letterbox(_load(photo, start + i, len(photos)), self.size)
+                for i, photo in enumerate(batch)
+            ]
+            pixels = np.stack([canvas for canvas, _ in fitted]).astype(np.float32)
+            features, *logits = self._network.predict_on_batch(pixels)
+            for i, (_, box) in enumerate(fitted):
+                rows = {name: x[i] for name, x in zip(self.attributes, logits, strict=True)}
+                yield Reading(features[i], rows, box)
+
+    def predict(self, photos: ImageLike | Sequence[ImageLike]) -> list[dict[str, Prediction]]:
+        """Predict all attributes of each photo.
+
+        Args:
+            photos: bytes, paths, PIL images or arrays; see ``images.load``.
+
+        Returns:
+            One dict per photo, attribute → :class:`Prediction`, in the attributes' order.
+
+        Raises:
+            images.ImageError: a photo cannot be used; the message says which.
+        """
+        return [self.predictions(reading) for reading in self.read(_as_list(photos)[0])]
+
+    @overload
+    def explain(self, photos: ImageLike, **options) -> dict[str, Explanation]: ...
+    @overload
+    def explain(self, photos: Sequence[ImageLike], **options) -> list[dict[str, Explanation]]: ...
+
+    def explain(
+        self,
+        photos,
+        method: str = "gradcam",
+        attributes: Sequence[str] | None = None,
+        targets: Mapping[str, str] | None = None,
+        against: Mapping[str, str] | None = None,
+    ):
+        """Predict and explain from the same forward pass.
+
+        Args:
+            photos: one photo, or a list of them.
+            method: ``"gradcam"``.
+            attributes: which heads; None for all.
+            targets: attribute → label to explain; the predicted one where not given.
+            against: attribute → label to compare with: "why target and not this one".
+
+        Returns:
+            Attribute → :class:`Explanation`; a list of such dicts for a list of photos.
+
+        Raises:
+            images.ImageError: a photo cannot be used.
+            KeyError: an unknown attribute or label; the message offers close ones.
+            ValueError: an unknown method.
+        """
+        if method not in METHODS:
+            raise ValueError(f"Expected a method of {METHODS}. Received: {method!r}")
+        batch, single = _as_list(photos)
+        answers = [
+            self.explanations(reading, attributes, targets, against) for reading in self.read(batch)
+        ]
+        return answers[0] if single else answers
+
+    def predictions(self, reading: Reading) -> dict[str, Prediction]:
+        """The predictions of a forward pass already made."""
+        answers = {}
+        for attribute, logits in reading.logits.items():
+            probabilities = _softmax(logits)
+            index = int(logits.argmax())
+            answers[attribute] = Prediction(
+                attribute=attribute,
+                label=self.vocabulary.labels[attribute][index],
+                index=index,
+                probability=float(probabilities[index]),
+                probabilities=probabilities,
+                logits=logits,
+            )
+        return answers
+
+    def explanations(
+        self,
+        reading: Reading,
+        attributes: Sequence[str] | None = None,
+        targets: Mapping[str, str] | None = None,
+        against: Mapping[str, str] | None = None,
+    ) -> dict[str, Explanation]:
+        """The maps of a forward pass already made; see :meth:`explain`."""
+        targets, against = targets or {}, against or {}
+        for name in (*targets, *against):
+            self.vocabulary.index(name, targets.get(name, against.get(name, "")))
+        predictions = self.predictions(reading)
+        chosen = self.attributes if attributes is None else attributes
+        answers = {}
+        for attribute in chosen:
+            if attribute not in predictions:
+                raise KeyError(
+                    f"Unknown attribute. Expected one of {self.attributes}. Received: {attribute!r}"
+                )
+            prediction = predictions[attribute]
+            target = targets.get(attribute, prediction.label)
+            other = against.get(attribute)
+            weights = self._weights(attribute, target)
+            if other is not None:
+                weights = weights - self._weights(attribute, other)
+            answers[attribute] = Explanation(
+                prediction=prediction,
+                target=target,
+                against=other,
+                method="gradcam",
+                layer=self.layer,
+                heatmap=cams.grad_cam(reading.features, weights),
+                box=reading.box,
+            )
+        return answers
+
+    def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:
+        """The k most probable labels with their probabilities, best first."""
+        labels = self.vocabulary.labels[prediction.attribute]
+        best = np.argsort(-prediction.probabilities, kind="stable")[:k]
+        return [(labels[i], float(prediction.probabilities[i])) for i in best]
+
+    def _weights(self, attribute: str, label: str) -> np.ndarray:
+        return self._kernels[attribute][:, self.vocabulary.index(attribute, label)]
+
+
+def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:
+    """The photos as a list, and whether it was a single one."""
+    if isinstance(photos, str | bytes | PathLike | Image.Image):
+        return [photos], True
+    if isinstance(photos, np.ndarray) and photos.ndim < 4:
+        return [photos], True
+    return list(photos), False
+
+
+def _load(photo: ImageLike, position: int, total: int) -> np.ndarray:
+    try:
+        return images.load(photo)
+    except images.ImageError as error:
+        if total == 1:
+            raise
+        name = f" ({photo})" if isinstance(photo, str | PathLike) else ""
+        raise images.ImageError(f"Photo {position + 1} of {total}{name}: {error}") from error
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max())
+    return shifted / shifted.sum()

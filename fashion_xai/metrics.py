@@ -1,0 +1,43 @@
+"""Figures of merit: plain functions of arrays. Missing labels (negative indices) are left out."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics
+
+
+def accuracy(truth: np.ndarray, logits: np.ndarray) -> float:
+    """Share of labelled rows whose largest logit is the true label's, 0–1.
+
+    Args:
+        truth: int (n,), negative where missing.
+        logits: (n, k).
+    """
+    return top_k(truth, logits, 1)
+
+
+def top_k(truth: np.ndarray, logits: np.ndarray, k: int) -> float:
+    """Share of labelled rows whose true label is among the k largest logits, 0–1."""
+    known = truth >= 0
+    best = np.argsort(-logits[known], axis=1, kind="stable")[:, :k]
+    return float((best == truth[known, None]).any(1).mean())
+
+
+def macro_f1(truth: np.ndarray, logits: np.ndarray) -> float:
+    """Unweighted mean of the F1 of every label that is true or predicted in these rows, 0–1.
+
+    Labels that are neither have no F1; they are not counted (scikit-learn's default).
+    """
+    known = truth >= 0
+    predicted = logits[known].argmax(1)
+    return float(metrics.f1_score(truth[known], predicted, average="macro", zero_division=0.0))
+
+
+def all_right(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of rows in which every labelled attribute is right, 0–1.
+
+    Args:
+        truth: int (n, attributes), negative where missing.
+        predicted: int (n, attributes).
+    """
+    return float(((predicted == truth) | (truth < 0)).all(1).mean())
