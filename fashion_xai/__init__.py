@@ -1,5 +1,6 @@
 """Classify fashion photos by six attributes, and see what each answer rests on."""
 
+from fashion_xai._version import __version__
 from fashion_xai.bundle import BundleError
 from fashion_xai.catalogue import Catalogue, CatalogueError
 from fashion_xai.classifier import FashionClassifier
@@ -7,7 +8,6 @@ from fashion_xai.images import ImageError
 from fashion_xai.labels import ATTRIBUTES, Taxonomy, Vocabulary
 from fashion_xai.records import Explanation, Prediction
 
-__version__ = "0.1.0"
 __all__ = [
     "ATTRIBUTES",
     "BundleError",
@@ -19,4 +19,5 @@ __all__ = [
     "Prediction",
     "Taxonomy",
     "Vocabulary",
+    "__version__",
 ]

@@ -115,7 +115,9 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
     card = read_card(path)
     for name, expected in card["sha256"].items():
         if not (path / name).is_file():
-            raise BundleError(f"{path}: no {name}. Expected a folder with {MODEL}, {LABELS}, {CARD}.")
+            raise BundleError(
+                f"{path}: no {name}. Expected a folder with {MODEL}, {LABELS}, {CARD}."
+            )
         if _sha256(path / name) != expected:
             raise BundleError(f"{path / name} was changed: its sha256 is not that of {CARD}.")
     labels = _read_json(path, LABELS)

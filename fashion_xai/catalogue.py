@@ -213,7 +213,9 @@ def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
         line = data[: error.start].count(b"\n") + 1
         raise CatalogueError(f"{where}, row {line}: expected UTF-8 text ({error}).") from error
     if not any(line.strip() for line in lines):
-        raise CatalogueError(f"{where} is empty. Expected a header with id, {', '.join(ATTRIBUTES)}.")
+        raise CatalogueError(
+            f"{where} is empty. Expected a header with id, {', '.join(ATTRIBUTES)}."
+        )
     header = [name.strip() for name in _fields(lines[0])]
     missing = [name for name in ("id", *ATTRIBUTES) if name not in header]
     if missing:
@@ -224,10 +226,10 @@ def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
     products: list[Product] = []
     rejected: list[Rejected] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
+    for number, text in enumerate(lines[1:], start=2):
+        if not text.strip():
             continue
-        row = _row(line, header)
+        row = _row(text, header)
         if len(row) < len(header):
             reason = f"expected {len(header)} columns, received {len(row)}"
             rejected.append(Rejected(number, row[0], reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
-from typing import overload
+from typing import Any
 
 import keras
 import numpy as np
@@ -94,19 +94,14 @@ class FashionClassifier:
         """
         return [self.predictions(reading) for reading in self.read(_as_list(photos)[0])]
 
-    @overload
-    def explain(self, photos: ImageLike, **options) -> dict[str, Explanation]: ...
-    @overload
-    def explain(self, photos: Sequence[ImageLike], **options) -> list[dict[str, Explanation]]: ...
-
     def explain(
         self,
-        photos,
+        photos: ImageLike | Sequence[ImageLike],
         method: str = "gradcam",
         attributes: Sequence[str] | None = None,
         targets: Mapping[str, str] | None = None,
         against: Mapping[str, str] | None = None,
-    ):
+    ) -> Any:
         """Predict and explain from the same forward pass.
 
         Args:
@@ -157,8 +152,6 @@ class FashionClassifier:
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
         targets, against = targets or {}, against or {}
-        for name in (*targets, *against):
-            self.vocabulary.index(name, targets.get(name, against.get(name, "")))
         predictions = self.predictions(reading)
         chosen = self.attributes if attributes is None else attributes
         answers = {}

@@ -23,7 +23,7 @@ SIZE = (256, 192)
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 WHITE = 255
 
 ImageLike = bytes | str | PathLike | Image.Image | np.ndarray

@@ -24,13 +24,52 @@ COLOURS = {
 }
 
 # Outlines in a 3:4 field of 75 × 100, drawn by hand.
-TSHIRT = [(27, 14), (33, 18), (42, 18), (48, 14), (61, 20), (72, 40), (61, 46), (56, 38),
-          (56, 88), (19, 88), (19, 38), (14, 46), (3, 40), (14, 20)]
-SHIRT = [(28, 12), (37, 17), (47, 12), (60, 18), (69, 66), (60, 68), (55, 40), (56, 90),
-         (19, 90), (20, 40), (15, 68), (6, 66), (15, 18)]
+TSHIRT = [
+    (27, 14),
+    (33, 18),
+    (42, 18),
+    (48, 14),
+    (61, 20),
+    (72, 40),
+    (61, 46),
+    (56, 38),
+    (56, 88),
+    (19, 88),
+    (19, 38),
+    (14, 46),
+    (3, 40),
+    (14, 20),
+]
+SHIRT = [
+    (28, 12),
+    (37, 17),
+    (47, 12),
+    (60, 18),
+    (69, 66),
+    (60, 68),
+    (55, 40),
+    (56, 90),
+    (19, 90),
+    (20, 40),
+    (15, 68),
+    (6, 66),
+    (15, 18),
+]
 TROUSERS = [(22, 6), (53, 6), (56, 30), (58, 95), (45, 95), (38, 36), (30, 95), (17, 95), (19, 30)]
-DRESS = [(29, 8), (33, 9), (36, 18), (40, 18), (43, 9), (47, 8), (51, 26), (48, 42), (62, 92),
-         (13, 92), (27, 42), (24, 26)]
+DRESS = [
+    (29, 8),
+    (33, 9),
+    (36, 18),
+    (40, 18),
+    (43, 9),
+    (47, 8),
+    (51, 26),
+    (48, 42),
+    (62, 92),
+    (13, 92),
+    (27, 42),
+    (24, 26),
+]
 SHOE = [(8, 46), (24, 44), (34, 52), (50, 58), (64, 61), (70, 67), (70, 72), (8, 72), (6, 60)]
 BAG = [(12, 42), (63, 42), (68, 84), (7, 84)]
 
@@ -74,8 +113,13 @@ def draw(
     dark, light = tuple((rgb * 0.6).astype(int)), tuple((rgb * 0.5 + 127).astype(int))
     thin = max(1, int(unit * 0.5))
     if kind == "bag":
-        pen.arc(place([(22, 12), (53, 70)])[0] + place([(22, 12), (53, 70)])[1], 180, 360, dark,
-                max(2, int(unit * 2.2)))
+        pen.arc(
+            place([(22, 12), (53, 70)])[0] + place([(22, 12), (53, 70)])[1],
+            180,
+            360,
+            dark,
+            max(2, int(unit * 2.2)),
+        )
     outline = np.array(OUTLINES[kind], float) + rng.normal(0, 0.4, (len(OUTLINES[kind]), 2))
     pen.polygon(place(outline), fill=tuple(int(v) for v in rgb), outline=dark, width=thin)
     if kind == "shirt":
@@ -91,7 +135,9 @@ def draw(
         pen.line(place([(21.6, 11), (53.6, 11)]), dark, thin)
         pen.line(place([(37.5, 11), (38, 36)]), dark, thin)
     elif kind == "shoe":
-        pen.rectangle(place([(6, 71)])[0] + place([(71, 76)])[0], fill=(236, 236, 232), outline=dark)
+        pen.rectangle(
+            place([(6, 71)])[0] + place([(71, 76)])[0], fill=(236, 236, 232), outline=dark
+        )
         for x in range(30, 50, 5):
             pen.line(place([(x, 49 + (x - 30) * 0.5), (x + 4, 46 + (x - 30) * 0.5)]), "white", thin)
     elif kind == "bag":
@@ -112,14 +158,25 @@ def write_catalogue(folder: Path, per_kind: int = 4, size: tuple[int, int] = (80
             identity = str(1000 + 100 * k + n)
             Image.fromarray(photo).save(folder / "images" / f"{identity}.jpg", quality=92)
             title = f"Drawn {gender} {colour} {kind}"
-            rows.append([identity, gender, master, sub, article, colour, season, "2012",
-                         "Casual", title])
+            rows.append(
+                [identity, gender, master, sub, article, colour, season, "2012", "Casual", title]
+            )
     write_table(folder, rows)
     return folder
 
 
-HEADER = ["id", "gender", "masterCategory", "subCategory", "articleType", "baseColour", "season",
-          "year", "usage", "productDisplayName"]
+HEADER = [
+    "id",
+    "gender",
+    "masterCategory",
+    "subCategory",
+    "articleType",
+    "baseColour",
+    "season",
+    "year",
+    "usage",
+    "productDisplayName",
+]
 
 
 def write_table(folder: Path, rows: list[list[str]]) -> None:
@@ -130,8 +187,11 @@ def write_table(folder: Path, rows: list[list[str]]) -> None:
 def _shade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Soft folds, so that cloth is not one flat colour; white stays white."""
     height, width = photo.shape[:2]
-    folds = cv2.resize(rng.normal(1, 0.13, (7, 5)).astype(np.float32), (width, height),
-                       interpolation=cv2.INTER_CUBIC)[..., None]
+    folds = cv2.resize(
+        rng.normal(1, 0.13, (7, 5)).astype(np.float32),
+        (width, height),
+        interpolation=cv2.INTER_CUBIC,
+    )[..., None]
     cloth = (photo.min(2, keepdims=True) < 250).astype(np.float32)
     shaded = photo * (1 + (folds - 1) * cloth)
     return np.clip(shaded, 0, 255).round().astype(np.uint8)
@@ -140,8 +200,14 @@ def _shade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def main(folder: str) -> None:
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
-    for kind, colour in [("shirt", "Navy Blue"), ("dress", "Red"), ("shoe", "Brown"),
-                         ("trousers", "Grey"), ("bag", "Black"), ("tshirt", "Green")]:
+    for kind, colour in [
+        ("shirt", "Navy Blue"),
+        ("dress", "Red"),
+        ("shoe", "Brown"),
+        ("trousers", "Grey"),
+        ("bag", "Black"),
+        ("tshirt", "Green"),
+    ]:
         name = f"{colour.lower().replace(' ', '-')}-{kind}.png"
         picture = Image.fromarray(draw(kind, colour, (384, 288), seed=7))
         picture.quantize(128, dither=Image.Dither.NONE).save(out / name, optimize=True)

@@ -42,7 +42,9 @@ class Progress(keras.callbacks.Callback):
             if name.startswith("val_") and name.endswith("_accuracy")
         }
         figures = " · ".join(f"{name} {100 * value:.1f}" for name, value in accuracies.items())
-        print(f"validation loss {(logs or {}).get('val_loss', math.nan):.4f} · {figures}", flush=True)
+        print(
+            f"validation loss {(logs or {}).get('val_loss', math.nan):.4f} · {figures}", flush=True
+        )
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -108,20 +108,36 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
     add("--images", type=Path, help="folder or zip of larger photos of the same ids")
-    add("--split", default="twins", help="'twins' (80/10/10, no twin on two sides), 'random' "
-        "(leaky, to compare with published figures), or a CSV id,split made before")
-    add("--weights", default="imagenet", help="start of the backbone: imagenet (downloads), none, "
-        "or a weights file")
-    add("--stages", type=parse_stages, default=STAGES, metavar="HxW:EPOCHS:RATE[:FROZEN],…",
+    add(
+        "--split",
+        default="twins",
+        help="'twins' (80/10/10, no twin on two sides), 'random' "
+        "(leaky, to compare with published figures), or a CSV id,split made before",
+    )
+    add(
+        "--weights",
+        default="imagenet",
+        help="start of the backbone: imagenet (downloads), none, or a weights file",
+    )
+    add(
+        "--stages",
+        type=parse_stages,
+        default=STAGES,
+        metavar="HxW:EPOCHS:RATE[:FROZEN],…",
         help="size schedule; each stage has its peak learning rate; FROZEN names the last layer "
-        "that is kept as it is. The last size is the one that ships")
+        "that is kept as it is. The last size is the one that ships",
+    )
     add("--batch-size", type=_positive, default=64)
     add("--weight-decay", type=float, default=0.01)
     add("--smoothing", type=float, default=0.05, help="label smoothing")
     add("--dropout", type=float, default=0.2, help="before the heads")
     add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
-    add("--patience", type=_positive, default=3,
-        help="epochs without a lower validation loss after which a stage ends early")
+    add(
+        "--patience",
+        type=_positive,
+        default=3,
+        help="epochs without a lower validation loss after which a stage ends early",
+    )
     add("--seed", type=int, default=0)
     add("--limit", type=_positive, help="train on the first N products only, for a trial")
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")

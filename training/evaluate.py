@@ -37,8 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     add("--bundle", type=Path, default=bundle.SHIPPED, help="folder of the bundle")
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--images", type=Path, help="folder or zip of larger photos of the same ids")
-    add("--split", choices=[*SPLITS, "all"], default="test",
-        help="side of the bundle's own split; 'all' takes every product of --data")
+    add(
+        "--split",
+        choices=[*SPLITS, "all"],
+        default="test",
+        help="side of the bundle's own split; 'all' takes every product of --data",
+    )
     add("--json", type=Path, help="also write the figures to this file")
     add("--write-card", action="store_true", help="also keep the figures in the bundle's card")
     args = parser.parse_args(argv)
@@ -134,7 +138,7 @@ def measure(truth: Mapping[str, np.ndarray], logits: Mapping[str, np.ndarray]) -
             "macro_f1": metrics.macro_f1(y, x),
             "top3": metrics.top_k(y, x, 3),
             "products": int((y >= 0).sum()),
-            "classes": int(len(np.unique(y[y >= 0]))),
+            "classes": len(np.unique(y[y >= 0])),
             "classes_known": int(x.shape[1]),
         }
     true = np.stack([truth[a] for a in logits], 1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import platform
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
@@ -22,6 +24,15 @@ from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import CAM_LAYER, build_model
 from training import augment, checkpoint, config, dataset, losses, splits
 from training.callbacks import Checkpoint, Progress
+
+
+class Data(NamedTuple):
+    """Packed photos of one size, the labels of all heads, and who is on which side."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    train_rows: np.ndarray
+    validation_rows: np.ndarray
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,8 +90,8 @@ def run(settings: config.Config) -> Path:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
         pixels = packs[stage.size].pixels
-        data = [(pixels, rows, labels) for rows in (train_rows, val_rows)]
-        train_stage(model, settings, number, data[0], data[1], use_gpu, path, resumed)
+        data = Data(pixels, labels, train_rows, val_rows)
+        train_stage(model, settings, number, data, use_gpu, path, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
     keras.mixed_precision.set_global_policy("float32")
@@ -133,7 +144,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
     return splits.read_split(file)
 
 
-def train_stage(model, settings, number, train, validation, use_gpu, path, resumed) -> None:
+def train_stage(model, settings, number, data, use_gpu, path, resumed) -> None:
     """Train the model in place for one stage; it ends with the stage's best weights."""
     stage = settings.stages[number]
     freeze(model, stage.frozen)
@@ -142,7 +153,7 @@ def train_stage(model, settings, number, train, validation, use_gpu, path, resum
     # A nested call loses the heads' names, and with them those of the metrics.
     heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
     trainer = keras.Model(photos, heads, name="trainer")
-    steps = -(-len(train[1]) // settings.batch_size)
+    steps = math.ceil(len(data.train_rows) / settings.batch_size)
     warmup = min(int(settings.warmup * steps), steps * stage.epochs - 1)
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=stage.rate / 100,
@@ -165,14 +176,23 @@ def train_stage(model, settings, number, train, validation, use_gpu, path, resum
     title = f"{stage.size[0]}×{stage.size[1]}"
     if epoch < stage.epochs and not keeper.stopped:
         trainer.fit(
-            dataset.Batches(*train, settings.batch_size, settings.seed + 1000 * number, epoch),
-            validation_data=dataset.Batches(*validation, 2 * settings.batch_size),
+            dataset.Batches(
+                data.pixels,
+                data.train_rows,
+                data.labels,
+                settings.batch_size,
+                shuffle_seed=settings.seed + 1000 * number,
+                first_epoch=epoch,
+            ),
+            validation_data=dataset.Batches(
+                data.pixels, data.validation_rows, data.labels, settings.batch_size
+            ),
             initial_epoch=epoch,
             epochs=stage.epochs,
             verbose=0,
             callbacks=[
                 keeper,
-                Progress(len(train[1]), settings.batch_size, title),
+                Progress(len(data.train_rows), settings.batch_size, title),
                 keras.callbacks.CSVLogger(settings.out / f"log-{number}.csv", append=epoch > 0),
                 *tensorboard(settings.out / "tensorboard" / str(number)),
             ],
@@ -202,7 +222,10 @@ def describe(settings, products, split, seconds: float) -> dict:
     return {
         "cam_layer": CAM_LAYER,
         "input_size": list(settings.stages[-1].size),
-        "split": {"kind": settings.learning()["split"], **{s: sides.count(s) for s in splits.SPLITS}},
+        "split": {
+            "kind": settings.learning()["split"],
+            **{side: sides.count(side) for side in splits.SPLITS},
+        },
         "configuration": settings.learning(),
         "training": {
             "minutes_of_last_start": round(seconds / 60, 1),

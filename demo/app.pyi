@@ -1,0 +1,216 @@
+"""The web demo: ``python demo/app.py``. Drop a photo, see six predictions and what they rest on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+STARTED = time.perf_counter()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script, from anywhere
+
+import gradio as gr
+
+from demo import handlers
+from fashion_xai import BundleError, FashionClassifier, ImageError, images
+
+HERE = Path(__file__).resolve().parent
+OPACITY = 70
+INTRO = """# What is it – and what tells you so?
+Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the cells
+of the photo that speak for it. A map tells where the network's score comes from, not what caused it."""
+READING = """**Reading a map.** Bright: these cells raise the score of the label most. Clear: they
+do not raise it. Each map has its own scale, so compare the numbers below the photos, not the
+brightness of two maps. The evidence is counted in logits, the unit of the network's scores."""
+
+CSS = """
+.card {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 10px 12px;
+  background: var(--background-fill-primary);}
+.card h3 {margin: 0 0 6px; font-size: .95rem; color: var(--body-text-color-subdued);}
+.card .stack {position: relative; background: #fff; border-radius: 6px; overflow: hidden;
+  display: flex; justify-content: center; height: 260px;}
+.card .stack.none {background: var(--background-fill-secondary);}
+.card .stack img {height: 100%; width: 100%; object-fit: contain; margin: 0;}
+.card .stack .heat {position: absolute; inset: 0; opacity: var(--heat, .7);}
+.card .stack:hover .heat {opacity: 0;}
+.card .label, .card li {display: flex; justify-content: space-between; gap: 8px;}
+.card .label {font-size: 1.15rem; margin: 8px 0 2px;}
+.card .bar {height: 4px; border-radius: 2px; background: var(--border-color-primary);}
+.card .bar i {display: block; height: 100%; border-radius: 2px; background: var(--color-accent);}
+.card ol {margin: 6px 0; padding: 0; list-style: none; font-size: .9rem;}
+.card .evidence {font-size: .85rem; margin: 4px 0 0; color: var(--body-text-color-subdued);}
+.message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
+  font-weight: 600;}
+"""
+SLIDE = "(value) => document.documentElement.style.setProperty('--heat', value / 100)"
+
+
+class Photo(gr.Image):
+    """An image input that hands over the file as it came.
+
+    ``gr.Image`` decodes before our function runs: for a file it cannot read the visitor would
+    get its technical error and never our sentence.
+    """
+
+    is_template = True  # the page draws it as gr.Image
+
+    def preprocess(self, payload):
+        return None if payload is None else payload.path
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
+    from gradio.blocks import Block
+
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+def build(classifier: FashionClassifier) -> gr.Blocks:
+    """The page and its one API endpoint, ``/predict``."""
+    attributes = classifier.attributes
+
+    def look(path):
+        """A new photo: state, message, six cards, six drop-downs."""
+        blank = [handlers.empty_card(a) for a in attributes]
+        closed = [gr.Dropdown(choices=[], value=None, interactive=False) for _ in attributes]
+        if path is None:
+            return [None, "", *blank, *closed]
+        try:
+            analysis = handlers.analyse(classifier, path)
+        except ImageError as error:
+            return [None, handlers.message(str(error)), *blank, *closed]
+        cards = [handlers.card(classifier, analysis, a) for a in attributes]
+        options = handlers.choices(classifier, analysis).values()
+        opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
+        return [analysis, "", *cards, *opened]
+
+    def relabel(attribute, analysis, label):
+        """Another label's map, from the same forward pass."""
+        if analysis is None or label is None:
+            return handlers.empty_card(attribute)
+        return handlers.card(classifier, analysis, attribute, label)
+
+    def predict(photo):
+        """Six attributes of one photo: label, probability and the three best labels of each."""
+        try:
+            return handlers.answer(classifier, photo)
+        except ImageError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    with gr.Blocks(title="fashion_xai", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        state = gr.State(time_to_live=3600)
+        gr.Markdown(INTRO)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=260):
+                photo = Photo(
+                    label="Photo",
+                    sources=["upload", "clipboard", "webcam"],
+                    type="filepath",
+                    height=300,
+                    elem_id="photo",
+                )
+                message = gr.HTML(elem_id="message")
+                opacity = gr.Slider(
+                    0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
+                )
+                gr.Examples(
+                    sorted(str(p) for p in (HERE / "examples").glob("*.png")),
+                    photo,
+                    label="Drawn examples",
+                    cache_examples=False,
+                    api_visibility="private",
+                )
+                gr.Markdown(READING)
+            with gr.Column(scale=3):
+                cards, menus = [], []
+                for first in range(0, len(attributes), 3):
+                    with gr.Row():
+                        for attribute in attributes[first : first + 3]:
+                            with gr.Column(min_width=210):
+                                cards.append(gr.HTML(handlers.empty_card(attribute)))
+                                menus.append(
+                                    gr.Dropdown(label=f"explain {attribute} as", interactive=False)
+                                )
+        photo.change(
+            look,
+            photo,
+            [state, message, *cards, *menus],
+            api_visibility="private",
+            show_progress="minimal",
+            concurrency_limit=4,
+            concurrency_id="network",
+        )
+        for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
+            menu.input(
+                partial(relabel, attribute),
+                [state, menu],
+                shown,
+                api_visibility="private",
+                show_progress="hidden",
+            )
+        opacity.input(None, opacity, None, js=SLIDE, api_visibility="private")
+        gr.Button(visible=False).click(
+            predict,
+            photo,
+            gr.JSON(visible=False),
+            api_name="predict",
+            concurrency_limit=4,
+            concurrency_id="network",
+        )
+    return page
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python demo/app.py",
+        description="Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT work too.",
+    )
+    add = parser.add_argument
+    add("--host", help="address to listen on (default: 127.0.0.1; 0.0.0.0 for every network)")
+    add("--port", type=int, help="port (default: the first free one from 7860)")
+    add(
+        "--share",
+        action="store_true",
+        help="also make a public link; it downloads Gradio's tunnel program and needs the network",
+    )
+    add("--bundle", type=Path, help="folder of a trained bundle (default: the one that ships)")
+    return parser.parse_args(argv)
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 stopped by Ctrl-C, 1 failed, 2 wrong use."""
+    args = parse(argv)
+    try:
+        classifier = FashionClassifier.load(args.bundle)
+    except BundleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    page = build(classifier)
+    try:
+        page.launch(
+            server_name=args.host,
+            server_port=args.port,
+            share=args.share,
+            css=CSS,
+            theme=gr.themes.Soft(),
+            max_file_size=images.MAX_BYTES,
+            state_session_capacity=500,  # a session holds about 1 MB of features and photo
+            run_history=False,
+            ssr_mode=False,
+            footer_links=["api"],
+            prevent_thread_lock=True,
+        )
+        print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
+        page.block_thread()
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:  # the port is taken
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What the page shows, as plain functions: no gradio here, so all of it is tested without one."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from html import escape
+
+import cv2
+import numpy as np
+
+from fashion_xai import FashionClassifier, images, overlay
+from fashion_xai.images import ImageError
+from fashion_xai.records import Explanation, Reading
+
+SIDE = 480
+"""Longest side in pixels at which the page shows a photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """One visitor's photo after its forward pass.
+
+    Args:
+        photo: uint8 RGB, at most SIDE pixels long.
+        reading: what every card and every other label's map is computed from.
+    """
+
+    photo: np.ndarray
+    reading: Reading
+
+
+def analyse(classifier: FashionClassifier, path: str | None) -> Analysis:
+    """Read the uploaded file and run the network once. Raises ``ImageError``."""
+    if path is None:
+        raise ImageError("No photo arrived; please choose a file.")
+    photo = images.load(path)
+    (reading,) = classifier.read([photo])
+    return Analysis(_shrink(photo), reading)
+
+
+def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
+    """Attribute → (text with probability, label) of every label, most probable first."""
+    predictions = classifier.predictions(analysis.reading)
+    return {
+        attribute: [
+            (f"{label} · {_percent(probability)}", label)
+            for label, probability in classifier.top(prediction, len(prediction.probabilities))
+        ]
+        for attribute, prediction in predictions.items()
+    }
+
+
+def card(
+    classifier: FashionClassifier, analysis: Analysis, attribute: str, target: str | None = None
+) -> str:
+    """One head's card as HTML: label, probability, next two labels, overlay, evidence.
+
+    Args:
+        target: the label whose map is shown; None for the predicted one.
+    """
+    targets = {} if target is None else {attribute: target}
+    explanation = classifier.explanations(analysis.reading, [attribute], targets)[attribute]
+    best, *others = classifier.top(explanation.prediction, 3)
+    rows = "".join(
+        f"<li><span>{escape(label)}</span><span>{_percent(p)}</span></li>" for label, p in others
+    )
+    return (
+        f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
+        f"{_picture(classifier, analysis, explanation)}"
+        f'<p class="label"><b>{escape(best[0])}</b><span>{_percent(best[1])}</span></p>'
+        f'<div class="bar"><i style="width:{100 * best[1]:.1f}%"></i></div>'
+        f'<ol start="2">{rows}</ol>'
+        f'<p class="evidence">{_evidence(explanation)}</p></article>'
+    )
+
+
+def empty_card(attribute: str) -> str:
+    """The card before a photo is there."""
+    return (
+        f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
+        '<div class="stack none"></div><p class="label">–</p></article>'
+    )
+
+
+def message(text: str) -> str:
+    """A sentence for the visitor, read out by screen readers."""
+    return f'<p class="message" role="alert">{escape(text)}</p>' if text else ""
+
+
+def answer(classifier: FashionClassifier, path: str | None) -> dict[str, dict]:
+    """The API's reply: attribute → label, probability and the three best labels.
+
+    Raises:
+        ImageError: the file cannot be used.
+    """
+    if path is None:
+        raise ImageError("No photo arrived; expected an image file.")
+    (predictions,) = classifier.predict([path])
+    return {
+        attribute: {
+            "label": p.label,
+            "probability": p.probability,
+            "top3": [{"label": x, "probability": q} for x, q in classifier.top(p, 3)],
+        }
+        for attribute, p in predictions.items()
+    }
+
+
+def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Explanation) -> str:
+    """Photo and heat as two layers: the page blends them, so that its slider answers at once."""
+    photo = analysis.photo
+    fitted = overlay.fit_to_photo(
+        explanation.heatmap, explanation.box, classifier.size, photo.shape[:2]
+    )
+    heat = overlay.colour(overlay.intensity(fitted))
+    what = f"{explanation.prediction.attribute}: {explanation.target}"
+    return (
+        f'<div class="stack"><img class="photo" src="{_data_uri(photo, ".jpg")}" alt="your photo">'
+        f'<img class="heat" src="{_data_uri(heat, ".png")}" '
+        f'alt="heatmap of the evidence for {escape(what, quote=True)}"></div>'
+    )
+
+
+def _evidence(explanation: Explanation) -> str:
+    name = escape(explanation.target)
+    if explanation.evidence_for <= 0:
+        return f"No positive evidence for <b>{name}</b> anywhere in this photo."
+    return (
+        f"Evidence for <b>{name}</b>: +{explanation.evidence_for:.1f} for, "
+        f"−{abs(explanation.evidence_against):.1f} against (logits)"
+    )
+
+
+def _shrink(photo: np.ndarray) -> np.ndarray:
+    scale = SIDE / max(photo.shape[:2])
+    if scale >= 1:
+        return photo
+    size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
+def _data_uri(picture: np.ndarray, suffix: str) -> str:
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, order))
+    kind = "png" if suffix == ".png" else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.1f} %"

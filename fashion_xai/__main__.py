@@ -1,0 +1,181 @@
+"""The command line: ``python -m fashion_xai predict | explain``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+
+from PIL import Image
+from tqdm import tqdm
+
+from fashion_xai import images, overlay
+from fashion_xai.bundle import BundleError
+from fashion_xai.classifier import METHODS, FashionClassifier
+from fashion_xai.images import ImageError
+from fashion_xai.labels import ATTRIBUTES
+from fashion_xai.records import Explanation, Reading
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed (some photo could not be used), 2 wrong use."""
+    args = parse(argv)
+    try:
+        return args.run(FashionClassifier.load(args.bundle), args)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 1
+    except KeyError as error:  # an unknown label; its message offers close ones
+        print(f"error: {error.args[0]}", file=sys.stderr)
+        return 2
+    except (BundleError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="fashion-xai", description="Classify fashion photos and see what the answers rest on."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("images", nargs="+", metavar="IMG", help="photos: JPEG, PNG, WebP, …")
+    shared.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+
+    command = commands.add_parser(
+        "predict", parents=[shared], help="print the six attributes of each photo"
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object a line, with top 3")
+    command.set_defaults(run=predict)
+
+    command = commands.add_parser(
+        "explain",
+        parents=[shared],
+        help="write a heatmap picture per attribute and photo",
+        description="Write OUT/PHOTO.ATTRIBUTE.png for each photo and OUT/explanations.json with "
+        "the raw maps.",
+    )
+    command.add_argument("--out", type=Path, required=True, help="folder for pictures and JSON")
+    command.add_argument("--method", choices=METHODS, default="gradcam")
+    command.add_argument(
+        "--attribute",
+        choices=ATTRIBUTES,
+        action="append",
+        help="only this head; may be given several times",
+    )
+    command.add_argument(
+        "--against",
+        metavar="LABEL",
+        help='"why the prediction and not LABEL", on the head that knows LABEL',
+    )
+    command.set_defaults(run=explain)
+    return parser.parse_args(argv)
+
+
+def predict(classifier: FashionClassifier, args: argparse.Namespace) -> int:
+    failed = False
+    for name, reading in _readings(classifier, args.images):
+        if reading is None:
+            failed = True
+            continue
+        predictions = classifier.predictions(reading)
+        if args.json:
+            answer: dict[str, Any] = {
+                p.attribute: [
+                    {"label": label, "probability": round(q, 6)}
+                    for label, q in classifier.top(p, 3)
+                ]
+                for p in predictions.values()
+            }
+            print(json.dumps({"image": name, **answer}, ensure_ascii=False), flush=True)
+        else:
+            line = " · ".join(f"{p.label} ({p.probability:.0%})" for p in predictions.values())
+            print(f"{name}: {line}", flush=True)
+    return int(failed)
+
+
+def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
+    against = {}
+    chosen = args.attribute
+    if args.against is not None:
+        head = _head_of(classifier, args.against, chosen)
+        against, chosen = {head: args.against}, chosen or [head]
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    stems: set[str] = set()
+    for name, reading in tqdm(
+        _readings(classifier, args.images), total=len(args.images), unit="photo", disable=None
+    ):
+        if reading is None:
+            continue
+        stem = _unused(Path(name).stem, stems)
+        photo = images.load(name)
+        for e in classifier.explanations(reading, chosen, None, against).values():
+            picture = overlay.blend(photo, e.heatmap, e.box, classifier.size)
+            file = args.out / f"{stem}.{e.prediction.attribute}.png"
+            Image.fromarray(picture).save(file)
+            rows.append({"image": name, "picture": file.name, **_row(e)})
+    part = args.out / "explanations.part"
+    part.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, args.out / "explanations.json")
+    print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")
+    return int(len(stems) < len(args.images))
+
+
+def _readings(
+    classifier: FashionClassifier, names: list[str]
+) -> Iterator[tuple[str, Reading | None]]:
+    """One forward pass per batch; a photo that cannot be used is named on stderr and gives None."""
+    for start in range(0, len(names), classifier.batch_size):
+        batch = names[start : start + classifier.batch_size]
+        photos = {}
+        for name in batch:
+            try:
+                photos[name] = images.load(name)
+            except ImageError as error:
+                print(f"error: {name}: {error}", file=sys.stderr)
+        readings = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
+        yield from ((name, readings.get(name)) for name in batch)
+
+
+def _head_of(classifier: FashionClassifier, label: str, chosen: list[str] | None) -> str:
+    heads = [a for a in chosen or classifier.attributes if label in classifier.vocabulary.labels[a]]
+    if not heads:
+        where = " or ".join(chosen) if chosen else "any head"
+        raise KeyError(f"--against: {label!r} is no label of {where}. See labels.json.")
+    return heads[-1]  # the finest: some names are both a subCategory and an articleType
+
+
+def _unused(stem: str, taken: set[str]) -> str:
+    name, n = stem, 2
+    while name in taken:
+        name, n = f"{stem}-{n}", n + 1
+    taken.add(name)
+    return name
+
+
+def _row(e: Explanation) -> dict[str, Any]:
+    return {
+        "attribute": e.prediction.attribute,
+        "label": e.prediction.label,
+        "probability": e.prediction.probability,
+        "target": e.target,
+        "against": e.against,
+        "method": e.method,
+        "layer": e.layer,
+        "unit": "logits per cell",
+        "evidence_for": e.evidence_for,
+        "evidence_against": e.evidence_against,
+        "heatmap": e.heatmap.tolist(),
+        "box": e.box._asdict(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
