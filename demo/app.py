@@ -22,8 +22,9 @@ from fashion_xai import BundleError, FashionClassifier, ImageError, images
 HERE = Path(__file__).resolve().parent
 OPACITY = 70
 INTRO = """# What is it – and what tells you so?
-Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the cells
-of the photo that speak for it. A map tells where the network's score comes from, not what caused it."""
+Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the
+cells of the photo that speak for it. A map tells where the network's score comes from, not what
+caused it."""
 READING = """**Reading a map.** Bright: these cells raise the score of the label most. Clear: they
 do not raise it. Each map has its own scale, so compare the numbers below the photos, not the
 brightness of two maps. The evidence is counted in logits, the unit of the network's scores."""
@@ -50,17 +51,16 @@ CSS = """
 SLIDE = "(value) => document.documentElement.style.setProperty('--heat', value / 100)"
 
 
-class Photo(gr.Image):
+def photo_input(**options) -> gr.Image:
     """An image input that hands over the file as it came.
 
     ``gr.Image`` decodes before our function runs: for a file it cannot read the visitor would
-    get its technical error and never our sentence.
+    get its technical error and never our sentence. (Replaced on the instance: for a subclass
+    Gradio would write a stub file beside this one.)
     """
-
-    is_template = True  # the page draws it as gr.Image
-
-    def preprocess(self, payload):
-        return None if payload is None else payload.path
+    photo = gr.Image(type="filepath", **options)
+    photo.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return photo
 
 
 def build(classifier: FashionClassifier) -> gr.Blocks:
@@ -100,14 +100,13 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
         gr.Markdown(INTRO)
         with gr.Row():
             with gr.Column(scale=1, min_width=260):
-                photo = Photo(
+                photo = photo_input(
                     label="Photo",
                     sources=["upload", "clipboard", "webcam"],
-                    type="filepath",
                     height=300,
                     elem_id="photo",
                 )
-                message = gr.HTML(elem_id="message")
+                message = gr.HTML(elem_id="message", padding=False)
                 opacity = gr.Slider(
                     0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
                 )

@@ -1,0 +1,65 @@
+"""What several tests share: a drawn catalogue, a small bundle, the shipped one, the real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import pytest
+
+from fashion_xai import FashionClassifier, bundle
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.model import CAM_LAYER, build_model
+from tests import garments
+from training.splits import write_split
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_ZIP = "fashion-product-images-small.zip"
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> Path:
+    """A folder with 24 drawn products, as Kaggle unpacks them."""
+    return garments.write_catalogue(tmp_path_factory.mktemp("drawn") / "catalogue")
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory, drawn) -> Path:
+    """A bundle with random weights and the drawn catalogue's labels, input 96×64."""
+    keras.utils.set_random_seed(3)
+    products = Catalogue(drawn).products
+    vocabulary = Vocabulary.fit(p.labels for p in products)
+    folder = tmp_path_factory.mktemp("bundle")
+    split = folder / "split.csv"
+    write_split(split, {p.id: "test" for p in products})
+    bundle.save(
+        folder / "small",
+        build_model(vocabulary.sizes, (96, 64)),
+        vocabulary,
+        Taxonomy.fit(p.labels for p in products),
+        {"cam_layer": CAM_LAYER, "input_size": [96, 64], "metrics": {}},
+        split,
+    )
+    return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def shipped() -> FashionClassifier:
+    """The bundle that ships."""
+    return FashionClassifier.load()
+
+
+@pytest.fixture(scope="session")
+def real_catalogue() -> Path:
+    """The real catalogue, which does not travel with the project."""
+    named = os.environ.get("FASHION_DATA")
+    path = Path(named) if named else ROOT.parent / "shared" / "data" / REAL_ZIP
+    if path.is_dir() and (path / REAL_ZIP).exists():
+        path = path / REAL_ZIP
+    if not path.exists():
+        pytest.skip("needs the real catalogue: set FASHION_DATA to its folder or zip")
+    return path
