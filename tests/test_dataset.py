@@ -1,0 +1,99 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.images import letterbox, prepare
+from fashion_xai.labels import MISSING, Vocabulary
+from training import dataset
+
+SIZES = [(64, 64), (96, 64)]
+
+
+def test_a_pack_is_exactly_what_the_library_prepares(drawn, tmp_path):
+    catalogue = Catalogue(drawn)
+    for pack, size in zip(dataset.pack(catalogue, SIZES, tmp_path), SIZES, strict=True):
+        assert pack.pixels.dtype == np.uint8
+        for photo, product in zip(pack.pixels, pack.products, strict=True):
+            np.testing.assert_array_equal(photo, prepare(catalogue.read(product), size))
+
+
+def test_a_pack_is_announced_reused_and_rebuilt_when_a_photo_changed(drawn, tmp_path, capsys):
+    folder = shutil.copytree(drawn, tmp_path / "catalogue")
+    cache = tmp_path / "cache"
+    dataset.pack(Catalogue(folder), SIZES, cache)
+    assert "Packing 24 photos at 64×64, 96×64" in capsys.readouterr().out
+    dataset.pack(Catalogue(folder), SIZES, cache)
+    assert "Packing" not in capsys.readouterr().out
+    dataset.pack(Catalogue(folder), [*SIZES, (32, 32)], cache)
+    assert "at 32×32:" in capsys.readouterr().out  # only the size that is new
+    shutil.copy(folder / "images" / "1500.jpg", folder / "images" / "1000.jpg")
+    (pack,) = dataset.pack(Catalogue(folder), SIZES[:1], cache)
+    assert "Packing" in capsys.readouterr().out
+    expected = letterbox(Catalogue(folder).photo(pack.products[0]), SIZES[0])[0]
+    np.testing.assert_array_equal(pack.pixels[0], expected)
+
+
+def test_a_pack_cut_off_by_a_kill_is_built_again(drawn, tmp_path, capsys):
+    dataset.pack(Catalogue(drawn), SIZES[:1], tmp_path)
+    (mark,) = tmp_path.rglob("pack.json")
+    os.remove(mark)  # it is written last
+    capsys.readouterr()
+    dataset.pack(Catalogue(drawn), SIZES[:1], tmp_path)
+    assert "Packing" in capsys.readouterr().out
+
+
+def test_photos_that_do_not_decode_are_named_and_left_out(drawn, tmp_path):
+    folder = shutil.copytree(drawn, tmp_path / "catalogue")
+    (folder / "images" / "1100.jpg").write_bytes(b"broken")
+    for _ in range(2):  # built, then reused
+        (pack,) = dataset.pack(Catalogue(folder), SIZES[:1], tmp_path / "cache")
+        assert [r.id for r in pack.rejected] == ["1100"] and "not a photo" in pack.rejected[0].reason
+        assert len(pack.products) == len(pack.pixels) == 23
+        assert pack.products[4].id == "1101"
+        expected = letterbox(Catalogue(folder).photo(pack.products[4]), SIZES[0])[0]
+        np.testing.assert_array_equal(pack.pixels[4], expected)
+
+
+def test_a_full_disk_is_foreseen(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    with pytest.raises(OSError, match=r"--cache"):
+        dataset.pack(Catalogue(drawn), SIZES, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_batches_cover_every_row_once_and_depend_on_seed_and_epoch_alone():
+    pixels = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    labels = np.stack([np.arange(10), np.full(10, MISSING)], 1).astype(np.int32)
+    rows = np.array([1, 3, 4, 7, 9])
+
+    def epoch_of(batches):
+        seen = []
+        for i in range(len(batches)):
+            photos, (first, second) = batches[i]
+            assert photos.dtype == np.float32 and (second == MISSING).all()
+            np.testing.assert_array_equal(photos[:, 0, 0, 0], first)
+            seen += first.tolist()
+        return seen
+
+    batches = dataset.Batches(pixels, rows, labels, 2, shuffle_seed=5)
+    first = epoch_of(batches)
+    batches.on_epoch_end()
+    second = epoch_of(batches)
+    assert sorted(first) == sorted(second) == rows.tolist() and first != second
+    resumed = dataset.Batches(pixels, rows, labels, 2, shuffle_seed=5, first_epoch=1)
+    assert epoch_of(resumed) == second
+    assert epoch_of(dataset.Batches(pixels, rows, labels, 2)) == rows.tolist()
+
+
+def test_labels_become_indices(drawn):
+    products = Catalogue(drawn).products
+    vocabulary = Vocabulary.fit(p.labels for p in products)
+    encoded = dataset.encode(vocabulary, products)
+    assert encoded.shape == (24, 6)
+    assert vocabulary.decode("articleType", encoded[:, 3]) == [
+        p.labels["articleType"] for p in products
+    ]
+    assert dataset.rows_of(products, {"1001": "test", "1003": "test"}, "test").tolist() == [1, 3]

@@ -1,0 +1,43 @@
+"""Values by hand and from scikit-learn."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from fashion_xai.labels import MISSING
+from training.losses import MaskedAccuracy, MaskedCrossentropy
+
+LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [0.0, 1.0, 0.0]], np.float32)
+
+
+def softmax(x):
+    e = np.exp(x)
+    return e / e.sum(1, keepdims=True)
+
+
+def test_without_smoothing_it_is_scikit_learns_log_loss():
+    truth = np.array([0, 1, 2])
+    loss = MaskedCrossentropy()(truth, LOGITS)
+    assert float(loss) == pytest.approx(log_loss(truth, softmax(LOGITS)), rel=1e-5)
+
+
+def test_smoothing_equals_keras_own_on_one_hot_targets():
+    truth = np.array([0, 1, 2])
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    expected = float(theirs(np.eye(3, dtype=np.float32)[truth], LOGITS))
+    assert float(MaskedCrossentropy(0.1)(truth, LOGITS)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_missing_labels_neither_count_nor_dilute():
+    with_gap = float(MaskedCrossentropy(0.1)(np.array([0, MISSING, 2]), LOGITS))
+    without = float(MaskedCrossentropy(0.1)(np.array([0, 2]), LOGITS[[0, 2]]))
+    assert with_gap == pytest.approx(without, rel=1e-5)
+    assert float(MaskedCrossentropy()(np.full(3, MISSING), LOGITS)) == 0
+
+
+def test_accuracy_leaves_missing_out_over_several_batches():
+    metric = MaskedAccuracy()
+    metric.update_state(np.array([0, MISSING, 2]), LOGITS)  # right, -, wrong
+    metric.update_state(np.array([[0], [2], [1]]), LOGITS)  # right, right, right
+    assert float(metric.result()) == pytest.approx(4 / 5)
