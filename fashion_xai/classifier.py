@@ -152,14 +152,15 @@ class FashionClassifier:
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
         targets, against = targets or {}, against or {}
-        predictions = self.predictions(reading)
         chosen = self.attributes if attributes is None else attributes
+        for name in (*chosen, *targets, *against):
+            if name not in self.attributes:
+                raise KeyError(
+                    f"Unknown attribute. Expected one of {self.attributes}. Received: {name!r}"
+                )
+        predictions = self.predictions(reading)
         answers = {}
         for attribute in chosen:
-            if attribute not in predictions:
-                raise KeyError(
-                    f"Unknown attribute. Expected one of {self.attributes}. Received: {attribute!r}"
-                )
             prediction = predictions[attribute]
             target = targets.get(attribute, prediction.label)
             other = against.get(attribute)

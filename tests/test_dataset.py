@@ -50,7 +50,9 @@ def test_photos_that_do_not_decode_are_named_and_left_out(drawn, tmp_path):
     (folder / "images" / "1100.jpg").write_bytes(b"broken")
     for _ in range(2):  # built, then reused
         (pack,) = dataset.pack(Catalogue(folder), SIZES[:1], tmp_path / "cache")
-        assert [r.id for r in pack.rejected] == ["1100"] and "not a photo" in pack.rejected[0].reason
+        assert [r.id for r in pack.rejected] == ["1100"] and "not a photo" in pack.rejected[
+            0
+        ].reason
         assert len(pack.products) == len(pack.pixels) == 23
         assert pack.products[4].id == "1101"
         expected = letterbox(Catalogue(folder).photo(pack.products[4]), SIZES[0])[0]

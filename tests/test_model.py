@@ -1,0 +1,57 @@
+import keras
+import numpy as np
+import pytest
+
+from fashion_xai.model import CAM_LAYER, DROPOUT_LAYER, POOLING_LAYER, build_model
+
+SIZES = {"season": 4, "gender": 5, "articleType": 9}  # not in alphabetical order
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_model(SIZES, (64, 96))
+
+
+def test_the_heads_keep_their_order_and_give_logits(model):
+    assert model.output_names == list(SIZES)
+    assert [shape[-1] for shape in model.output_shape] == [4, 5, 9]
+    assert all(model.get_layer(name).activation is keras.activations.linear for name in SIZES)
+
+
+def test_the_graph_is_flat_and_pools_the_cam_layer(model):
+    assert not any(isinstance(layer, keras.Model) for layer in model.layers)
+    assert model.get_layer(POOLING_LAYER).input is model.get_layer(CAM_LAYER).output
+    assert model.get_layer(DROPOUT_LAYER).input is model.get_layer(POOLING_LAYER).output
+    assert model.get_layer(CAM_LAYER).output.shape == (None, 2, 3, 1280)
+
+
+def test_squeeze_excite_is_there(model):
+    assert any("se_reduce" in layer.name for layer in model.layers)
+
+
+def test_one_graph_for_any_size_equals_the_one_of_a_fixed_size(model):
+    free = build_model(SIZES, (None, None))
+    free.set_weights(model.get_weights())
+    photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    for one, other in zip(free.predict_on_batch(photos), model.predict_on_batch(photos)):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_weights_from_a_file(model, tmp_path):
+    backbone = keras.applications.EfficientNetB0(include_top=False, weights=None)
+    backbone.save_weights(tmp_path / "start.weights.h5")
+    loaded = build_model(SIZES, (64, 64), str(tmp_path / "start.weights.h5"))
+    np.testing.assert_array_equal(
+        np.asarray(loaded.get_layer("stem_conv").kernel),
+        np.asarray(backbone.get_layer("stem_conv").kernel),
+    )
+
+
+def test_what_cannot_be_built_says_why(tmp_path):
+    with pytest.raises(ValueError, match=r"multiples of 32.*\(100, 96\)"):
+        build_model(SIZES, (100, 96))
+    with pytest.raises(FileNotFoundError, match="absent"):
+        build_model(SIZES, (64, 64), str(tmp_path / "absent.weights.h5"))
+    (tmp_path / "bad.weights.h5").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="expected weights of EfficientNetB0"):
+        build_model(SIZES, (64, 64), str(tmp_path / "bad.weights.h5"))
