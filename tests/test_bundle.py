@@ -59,7 +59,7 @@ def test_what_is_no_bundle_says_so(copy, tmp_path):
         bundle.load(tmp_path)
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps({**card, "format": 99}))
-    with pytest.raises(BundleError, match="expected format 1. Received: 99"):
+    with pytest.raises(BundleError, match=r"expected format 1\. Received: 99"):
         bundle.load(copy)
     (copy / "card.json").write_text("{")
     with pytest.raises(BundleError, match="expected JSON"):

@@ -35,7 +35,7 @@ def test_one_hot_leaves_missing_rows_empty():
 
 def test_unknown_names_offer_close_ones():
     vocabulary = Vocabulary.fit(ROWS, NAMES)
-    with pytest.raises(KeyError, match="'Women'.*Received: 'Womem'"):
+    with pytest.raises(KeyError, match=r"'Women'.*Received: 'Womem'"):
         vocabulary.index("gender", "Womem")
     with pytest.raises(KeyError, match="Unknown attribute"):
         vocabulary.index("colour", "Red")

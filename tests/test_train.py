@@ -21,8 +21,10 @@ from training import checkpoint, config, evaluate, train
 
 
 def command(data: Path, out: Path, stages: str) -> list[str]:
-    return ["--data", str(data), "--out", str(out), "--cache", str(out.parent / "cache"),
-            "--weights", "none", "--split", "random", "--batch-size", "8", "--stages", stages]  # fmt: skip
+    return [
+        *("--data", str(data), "--out", str(out), "--cache", str(out.parent / "cache")),
+        *("--weights", "none", "--split", "random", "--batch-size", "8", "--stages", stages),
+    ]
 
 
 def epochs_in(log: Path) -> list[int]:

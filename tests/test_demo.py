@@ -1,0 +1,205 @@
+"""The demo as it is started: over the API, and through the page in a real browser."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from fashion_xai import ATTRIBUTES
+from tests import garments
+from tests.conftest import ROOT
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(*args: str) -> tuple[subprocess.Popen, str]:
+    """Start the demo as a person does and wait until it says it is ready."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "demo/app.py", "--port", str(port), *args],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ready"):
+            break
+    else:
+        raise AssertionError("the demo did not start:\n" + "".join(lines))
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # or its pipe fills up
+    return process, f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def url():
+    process, address = start()
+    yield address
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
+
+
+@pytest.fixture
+def dress(tmp_path):
+    path = tmp_path / "dress.png"
+    Image.fromarray(garments.draw("dress", "Red", (300, 400), scale=0.8)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    path = tmp_path / "broken.jpg"
+    path.write_text("<html>404</html>")
+    return str(path)
+
+
+def test_the_api_answers_as_the_library(client, shipped, dress):
+    answer = client.predict(handle_file(dress), api_name="/predict")
+    (expected,) = shipped.predict([dress])
+    assert list(answer) == list(ATTRIBUTES)
+    for attribute, p in expected.items():
+        assert answer[attribute]["label"] == p.label
+        assert answer[attribute]["probability"] == pytest.approx(p.probability, abs=1e-3)
+        assert len(answer[attribute]["top3"]) == 3
+
+
+def test_only_the_documented_endpoint_is_public(client):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/predict"]
+
+
+def test_a_bad_upload_gives_our_sentence_and_the_app_goes_on(client, broken, dress):
+    for _ in range(2):
+        with pytest.raises(AppError, match="This file is not a photo that can be read"):
+            client.predict(handle_file(broken), api_name="/predict")
+    assert client.predict(handle_file(dress), api_name="/predict")["gender"]["label"]
+    with pytest.raises(AppError, match="No photo arrived"):
+        client.predict(None, api_name="/predict")
+
+
+def test_many_visitors_at_once_get_their_own_answers(client, shipped, tmp_path):
+    paths = []
+    for i, kind in enumerate(garments.KINDS):
+        paths.append(str(tmp_path / f"{kind}.png"))
+        Image.fromarray(garments.draw(kind, list(garments.COLOURS)[i])).save(paths[-1])
+    expected = shipped.predict(paths)
+    jobs = [client.submit(handle_file(p), api_name="/predict") for p in paths * 3]
+    for job, right in zip(jobs, expected * 3, strict=True):
+        answer = job.result(timeout=120)
+        assert {a: x["label"] for a, x in answer.items()} == {a: p.label for a, p in right.items()}
+
+
+def test_files_of_the_server_are_not_served(url):
+    for path in ("/etc/passwd", str(ROOT / "pyproject.toml")):
+        assert httpx.get(f"{url}/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_a_photo_over_the_byte_cap_is_refused(url):
+    data = b"\xff" * 20_500_000
+    reply = httpx.post(f"{url}/gradio_api/upload", files={"files": ("a.jpg", data)}, timeout=60)
+    assert reply.status_code == 413
+
+
+def test_ctrl_c_ends_it():
+    process, _ = start()
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=20) == 0
+
+
+def test_wrong_use_is_answered_in_words(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "demo/app.py", "--bundle", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no card.json" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with playwright.sync_playwright() as p:
+        if found is None and not Path(p.chromium.executable_path).exists():
+            if os.environ.get("CI"):
+                pytest.fail("no Chromium: .ci/run installs it")
+            pytest.skip("needs Chromium: apt install chromium, or playwright install chromium")
+        running = p.chromium.launch(executable_path=found, args=FLAGS)
+        yield running
+        running.close()
+
+
+def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
+    browser, url, shipped, dress, broken
+):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", dress)
+    page.wait_for_selector(".card .heat", timeout=60_000)
+    (expected,) = shipped.predict([dress])
+    cards = page.locator(".card")
+    assert cards.count() == 6
+    assert [card.get_attribute("data-attribute") for card in cards.all()] == list(ATTRIBUTES)
+    for card, p in zip(cards.all(), expected.values(), strict=True):
+        assert card.locator(".label b").inner_text() == p.label
+        assert re.fullmatch(r"[\d.]+ %", card.locator(".label span").inner_text())
+        assert card.locator("li").count() == 2
+        assert "logits" in card.locator(".evidence").inner_text()
+        for picture in card.locator("img").all():  # decoded by the browser, not merely present
+            assert picture.evaluate("i => i.complete && i.naturalWidth") == 400
+
+    # The slider blends in the page.
+    heat = cards.nth(0).locator(".heat")
+    assert heat.evaluate("e => getComputedStyle(e).opacity") == "0.7"
+    page.locator("#opacity input[type=number]").fill("25")
+    page.locator("#opacity input[type=number]").press("Enter")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.heat')).opacity === '0.25'"
+    )
+
+    # Another label, another map.
+    before = cards.nth(5).locator(".heat").get_attribute("src")
+    other = shipped.top(expected["season"], 2)[1][0]
+    page.get_by_label("explain season as").click()
+    page.get_by_role("option", name=re.compile(f"^{other} ")).click()
+    page.wait_for_selector(f'.card[data-attribute=season] .heat[alt$="season: {other}"]')
+    assert cards.nth(5).locator(".heat").get_attribute("src") != before
+    assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
+
+    # Something that is no photo: our sentence, empty cards; then an example works again.
+    page.get_by_label("Clear").first.click()
+    page.wait_for_function("() => !document.querySelector('.heat')")
+    page.set_input_files("#photo input[type=file]", broken)
+    page.wait_for_selector(".message:has-text('not a photo that can be read')")
+    assert page.locator(".heat").count() == 0
+    page.locator("button.gallery-item").first.click()
+    page.wait_for_function("() => document.querySelectorAll('.heat').length === 6")
+    assert page.locator(".message").count() == 0
+    assert not errors
+    page.close()

@@ -1,0 +1,98 @@
+"""What the page shows, without a browser."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo import handlers
+from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
+from fashion_xai.labels import Vocabulary
+from tests import garments
+
+
+@pytest.fixture(scope="module")
+def small(small_bundle):
+    return FashionClassifier.load(small_bundle)
+
+
+@pytest.fixture
+def path(tmp_path):
+    Image.fromarray(garments.draw("dress", "Red", (900, 300))).save(tmp_path / "dress.png")
+    return str(tmp_path / "dress.png")
+
+
+def pictures(html: str) -> list[Image.Image]:
+    data = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
+    return [Image.open(io.BytesIO(base64.b64decode(d))) for d in data]
+
+
+def test_a_card_shows_the_prediction_and_the_map(small, path):
+    analysis = handlers.analyse(small, path)
+    assert analysis.photo.shape == (480, 160, 3)
+    (expected,) = small.predict([path])
+    for attribute in ATTRIBUTES:
+        html = handlers.card(small, analysis, attribute)
+        best, *others = small.top(expected[attribute], 3)
+        assert f"<b>{best[0]}</b><span>{100 * best[1]:.1f} %</span>" in html
+        assert all(f"<span>{label}</span>" in html for label, _ in others)
+        photo, heat = pictures(html)
+        assert photo.size == heat.size == (160, 480) and heat.mode == "RGBA"
+        e = small.explain(path)[attribute]
+        if e.evidence_for > 0:
+            assert np.asarray(heat)[..., 3].max() == 255
+            assert f"+{e.evidence_for:.1f} for" in html
+
+
+def test_another_label_gives_another_map_without_another_pass(small, path, monkeypatch):
+    analysis = handlers.analyse(small, path)
+    monkeypatch.setattr(small, "read", None)  # a forward pass would fail
+    shown = {
+        label: handlers.card(small, analysis, "articleType", label)
+        for label in small.vocabulary.labels["articleType"]
+    }
+    heats = [pictures(html)[1].tobytes() for html in shown.values()]
+    assert len(set(heats)) == len(heats)
+    assert all(f"articleType: {label}" in html for label, html in shown.items())
+
+
+def test_no_positive_evidence_is_said(small, path):
+    analysis = handlers.analyse(small, path)
+    e = small.explanations(analysis.reading)["gender"]
+    weak = type(e)(e.prediction, e.target, None, e.method, e.layer, -np.abs(e.heatmap), e.box)
+    assert handlers._evidence(weak).startswith("No positive evidence for")
+    assert np.asarray(pictures(handlers._picture(small, analysis, weak))[1])[..., 3].max() == 0
+
+
+def test_choices_are_all_labels_best_first(small, path):
+    options = handlers.choices(small, handlers.analyse(small, path))
+    (expected,) = small.predict([path])
+    for attribute, pairs in options.items():
+        assert sorted(label for _, label in pairs) == list(small.vocabulary.labels[attribute])
+        assert pairs[0][1] == expected[attribute].label
+
+
+def test_labels_are_shown_inert(small, path):
+    """A catalogue's labels are data: markup in them must not run in the page."""
+    evil = "<img src=x onerror=alert(1)>"
+    analysis = handlers.analyse(small, path)
+    labels = dict(small.vocabulary.labels)
+    labels["gender"] = (evil, *labels["gender"][1:])
+    strange = FashionClassifier(type(small.bundle)(
+        small.bundle.model, Vocabulary(labels), small.taxonomy, small.bundle.card,
+        small.bundle.folder,
+    ))  # fmt: skip
+    html = handlers.card(strange, analysis, "gender", evil)
+    assert evil not in html and "&lt;img src=x" in html
+    assert "<script>" not in handlers.message("<script>")
+
+
+def test_unusable_files_give_a_sentence(small, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"<html>")
+    with pytest.raises(ImageError, match="not a photo"):
+        handlers.analyse(small, str(tmp_path / "a.jpg"))
+    with pytest.raises(ImageError, match="No photo arrived"):
+        handlers.answer(small, None)

@@ -1,0 +1,76 @@
+"""The architecture's rules: imports run one way, and each file holds to its name."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGES = ("fashion_xai", "training", "demo")
+FORBIDDEN = {
+    "fashion_xai": {"training", "demo", "tests", "gradio"},
+    "training": {"demo", "tests", "gradio"},
+    "demo": {"training", "tests"},
+}
+ALLOWED_ONLY_IN = {"gradio": "demo/app.py", "tf_keras_vis": "fashion_xai/gradients.py"}
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imported(path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    place = path.relative_to(ROOT).as_posix()
+    names = imported(path)
+    assert not names & FORBIDDEN[place.split("/")[0]]
+    for name, only in ALLOWED_ONLY_IN.items():
+        assert name not in names or place == only
+    if place == "fashion_xai/cams.py":
+        assert names <= {"__future__", "numpy"}
+
+
+def test_the_library_and_the_training_do_not_need_tensorflow_by_name():
+    """Keras' layers, ops and numpy only: so that training also runs on JAX."""
+    for path in FILES:
+        assert "tensorflow" not in imported(path), path
+
+
+def requirements(lines) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        text = line.split("#")[0].strip()
+        if text:
+            name = re.match(r"[A-Za-z0-9_-]+", text)[0]
+            found[name] = text.replace('"', "'").replace(" ", "")
+    return found
+
+
+def test_both_lists_of_requirements_name_the_same_ranges():
+    everything = requirements((ROOT / "requirements.txt").read_text().splitlines())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    library = requirements(project["dependencies"])
+    assert library.items() <= everything.items()
+    gpu = requirements((ROOT / "requirements-gpu.txt").read_text().splitlines())
+    for name in gpu.keys() & everything.keys() - {"tensorflow"}:
+        assert gpu[name] == everything[name]
+    assert all("<" in text for text in (*everything.values(), *gpu.values()))
+
+
+def test_no_photo_is_in_the_repository():
+    pictures = [
+        p.relative_to(ROOT)
+        for package in (*PACKAGES, "tests")
+        for p in (ROOT / package).rglob("*")
+        if p.suffix.lower() in (".jpg", ".jpeg", ".webp")
+    ]
+    assert not pictures  # drawn examples and screenshots are PNGs
