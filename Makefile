@@ -1,0 +1,56 @@
+# Two commands matter: `make demo` and `make test`. Each sets up what it needs, in .venv.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
+BUNDLE := fashion_xai/assets/model
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench train evaluate clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@echo 'Options: ARGS="…" goes to the program; DATA=… names the catalogue; OUT=… the run.'
+
+setup: $(READY) ## create .venv with what demo and training need
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(DEV): $(READY)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## serve the demo; ARGS="--share", "--host", "--port", "--bundle"
+	@exec $(PY) demo/app.py $(ARGS)
+
+test: $(DEV) ## run all tests; ARGS="-k catalogue" picks some
+	@exec $(PY) -m pytest $(ARGS)
+
+lint: $(DEV) ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+bench: $(DEV) ## what six maps cost beside the forward pass and tf-keras-vis
+	@exec $(PY) -m tests.bench $(ARGS)
+
+train: data $(READY) ## train: DATA=folder-or-zip OUT=runs/mine ARGS="--weights FILE"
+	@exec $(PY) -m training.train --data "$(DATA)" --out "$(or $(OUT),runs/mine)" $(ARGS)
+
+evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS="--split test"
+	@exec $(PY) -m training.evaluate --bundle "$(BUNDLE)" --data "$(DATA)" $(ARGS)
+
+.PHONY: data
+data:
+	@test -n "$(DATA)" || { echo 'Name the catalogue: make … DATA=folder-or-zip (see README, "The dataset")' >&2; exit 2; }
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
