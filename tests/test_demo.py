@@ -193,7 +193,7 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
 
     # Something that is no photo: our sentence, empty cards; then an example works again.
-    page.get_by_label("Clear").first.click()
+    page.get_by_label("Remove Image").click()
     page.wait_for_function("() => !document.querySelector('.heat')")
     page.set_input_files("#photo input[type=file]", broken)
     page.wait_for_selector(".message:has-text('not a photo that can be read')")

@@ -104,16 +104,20 @@ def run(settings: config.Config) -> Path:
 
 
 def claim(settings: config.Config) -> None:
-    """A run's folder belongs to one configuration: another one would resume into nonsense."""
+    """A run's folder belongs to one configuration: another one would resume into nonsense.
+
+    Stages may be added at the end: the run then goes on with them.
+    """
     file = settings.out / "config.json"
     mine = settings.learning()
     if file.exists():
         theirs = json.loads(file.read_text())
-        if theirs != mine:
-            different = [k for k in mine if mine[k] != theirs.get(k)]
+        different = [k for k in mine if mine[k] != theirs.get(k)]
+        extended = mine["stages"][: len(theirs["stages"])] == theirs["stages"]
+        if different and not (different == ["stages"] and extended):
             raise ValueError(
                 f"{settings.out} holds a run with other settings ({', '.join(different)}). "
-                "Give another --out, or the same settings to go on."
+                "Give another --out, or the same settings to go on; stages may be added."
             )
     file.write_text(json.dumps(mine, indent=1) + "\n")
 
