@@ -19,7 +19,6 @@ from tests import garments
 from tests.conftest import ROOT
 from training import checkpoint, config, evaluate, train
 
-
 STAGES = "64x64:1:1e-3,96x64:5:1e-3"
 
 
@@ -90,7 +89,7 @@ def test_the_bundle_of_a_run_is_whole(resumed, catalogue, capsys):
     assert loaded.model.input_shape == (None, 96, 64, 3)
     assert loaded.vocabulary.sizes["articleType"] == 6
     assert loaded.card["configuration"]["stages"] == ["64x64:1:0.001", "96x64:5:0.001"]
-    assert {v.dtype for v in loaded.model.weights} == {"float32"}
+    assert {v.dtype for v in loaded.model.trainable_weights} == {"float32"}
     out = resumed / "figures.json"
     args = ["--bundle", str(resumed / "bundle"), "--data", str(catalogue), "--split", "validation",
             "--json", str(out), "--write-card"]  # fmt: skip
