@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
+import numpy as np
 
 CAM_LAYER = "top_activation"
 """The tensor that enters the pooling: the layer whose maps are exact for these heads."""
 
 POOLING_LAYER = "pooling"
 DROPOUT_LAYER = "dropout"
+IMAGENET_STD = (0.229, 0.224, 0.225)
 STRIDE = 32
 """Pixels of the input per cell of the feature map."""
 
@@ -46,11 +48,11 @@ def build_model(
             raise ValueError(f"Expected multiples of {STRIDE}. Received: size={size}")
     inputs = keras.Input((*size, 3), name="photo")
     backbone = keras.applications.EfficientNetB0(
-        include_top=False,
-        weights="imagenet" if weights == "imagenet" else None,
-        input_tensor=inputs,
+        include_top=False, weights=None, input_tensor=inputs
     )
-    if weights not in ("imagenet", "none"):
+    if weights == "imagenet":
+        _load_imagenet(backbone)
+    elif weights != "none":
         _load_backbone(backbone, Path(weights))
     pooled = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(
         backbone.get_layer(CAM_LAYER).output
@@ -59,6 +61,34 @@ def build_model(
     # float32 heads also under mixed precision: logits decide the loss's exponent range.
     heads = [keras.layers.Dense(n, name=name, dtype="float32")(pooled) for name, n in sizes.items()]
     return keras.Model(inputs, heads, name="fashion")
+
+
+def set_weights(model: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    """``model.set_weights`` that also takes the input normalisation over.
+
+    Keras' Normalization computes with constants made from its weights when it was built or
+    loaded; ``set_weights`` alone leaves the old constants in use, silently.
+    """
+    model.set_weights(weights)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+
+
+def _load_imagenet(backbone: keras.Model) -> None:
+    try:
+        source = keras.applications.EfficientNetB0(include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises nothing narrower when the download fails
+        raise OSError(
+            "--weights imagenet: the download failed. Expected network access, or --weights FILE "
+            f"or none. Received: {error}"
+        ) from error
+    set_weights(backbone, source.get_weights())
+    # Keras divides by sqrt(std) in a layer that only the graph with weights="imagenet" has.
+    # The same division in the normalisation's variance keeps one graph for all starts.
+    (norm,) = (x for x in backbone.layers if isinstance(x, keras.layers.Normalization))
+    norm.adapt_variance.assign(norm.adapt_variance * np.array(IMAGENET_STD, np.float32))
+    norm.finalize_state()
 
 
 def _load_backbone(backbone: keras.Model, path: Path) -> None:

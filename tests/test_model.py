@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_xai.model import CAM_LAYER, DROPOUT_LAYER, POOLING_LAYER, build_model
+from fashion_xai.model import CAM_LAYER, DROPOUT_LAYER, POOLING_LAYER, build_model, set_weights
 
 SIZES = {"season": 4, "gender": 5, "articleType": 9}  # not in alphabetical order
 
@@ -37,14 +37,42 @@ def test_one_graph_for_any_size_equals_the_one_of_a_fixed_size(model):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_weights_from_a_file(model, tmp_path):
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Starting weights with a normalisation of their own, and the backbone that holds them."""
     backbone = keras.applications.EfficientNetB0(include_top=False, weights=None)
-    backbone.save_weights(tmp_path / "start.weights.h5")
-    loaded = build_model(SIZES, (64, 64), str(tmp_path / "start.weights.h5"))
-    np.testing.assert_array_equal(
-        np.asarray(loaded.get_layer("stem_conv").kernel),
-        np.asarray(backbone.get_layer("stem_conv").kernel),
-    )
+    norm = normalisation(backbone)
+    norm.adapt_mean.assign([0.5, 0.4, 0.3])
+    norm.adapt_variance.assign([0.25, 0.16, 0.09])
+    norm.finalize_state()
+    path = tmp_path_factory.mktemp("weights") / "start.weights.h5"
+    backbone.save_weights(path)
+    return backbone, str(path)
+
+
+def normalisation(model):
+    (layer,) = (x for x in model.layers if isinstance(x, keras.layers.Normalization))
+    return layer
+
+
+def test_weights_from_a_file(start):
+    backbone, path = start
+    loaded = build_model(SIZES, (64, 64), path)
+    photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    features = keras.Model(loaded.inputs, loaded.get_layer(CAM_LAYER).output)
+    expected = backbone.predict_on_batch(photos)
+    np.testing.assert_allclose(features.predict_on_batch(photos), expected, atol=1e-4)
+
+
+def test_moving_weights_to_another_graph_moves_the_normalisation(start):
+    """As a resumed run and the final bundle do. Keras' own set_weights alone does not."""
+    one, other = build_model(SIZES, (64, 64), start[1]), build_model(SIZES, (64, 64))
+    set_weights(other, one.get_weights())
+    np.testing.assert_allclose(normalisation(other).mean, normalisation(one).mean)
+    np.testing.assert_allclose(np.ravel(normalisation(other).variance), [0.25, 0.16, 0.09])
+    photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    for a, b in zip(one.predict_on_batch(photos), other.predict_on_batch(photos), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_what_cannot_be_built_says_why(tmp_path):

@@ -21,7 +21,7 @@ import numpy as np
 from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import CAM_LAYER, build_model
+from fashion_xai.model import CAM_LAYER, build_model, set_weights
 from training import augment, checkpoint, config, dataset, losses, splits
 from training.callbacks import Checkpoint, Progress
 
@@ -84,7 +84,7 @@ def run(settings: config.Config) -> Path:
     weights = "none" if groups else settings.weights
     model = build_model(vocabulary.sizes, (None, None), weights, settings.dropout)
     if groups:
-        model.set_weights(groups["best"])
+        set_weights(model, groups["best"])
     for number, stage in enumerate(settings.stages):
         if number < state["stage"]:
             continue
@@ -96,7 +96,7 @@ def run(settings: config.Config) -> Path:
     # Weights move to a float32 graph of the final size: that is what ships.
     keras.mixed_precision.set_global_policy("float32")
     final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", settings.dropout)
-    final.set_weights(model.get_weights())
+    set_weights(final, model.get_weights())
     card = describe(settings, products, split, time.time() - started)
     bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
     print(f"Bundle: {settings.out / 'bundle'}")
