@@ -135,7 +135,7 @@ def test_it_learns_to_tell_drawn_garments(catalogue, tmp_path):
     assert train.main(args) == 0
     with (tmp_path / "run" / "log-0.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]")

@@ -125,10 +125,15 @@ def claim(settings: config.Config) -> None:
 def prepare_backend(seed: int) -> bool:
     """Seed everything; mixed precision on a GPU. Returns whether there is one."""
     keras.utils.set_random_seed(seed)
-    use_gpu = bool(keras.distribution.list_devices("gpu"))
+    use_gpu = bool(gpus())
     if use_gpu:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     return use_gpu
+
+
+def gpus() -> list[str]:
+    """Names of the GPUs. (Asked for "gpu" by name, JAX raises where there is none.)"""
+    return [name for name in keras.distribution.list_devices() if name.startswith("gpu")]
 
 
 def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
@@ -236,7 +241,7 @@ def describe(settings, products, split, seconds: float) -> dict:
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
             "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})"
-            + "".join(f", {d}" for d in keras.distribution.list_devices("gpu")),
+            + "".join(f", {d}" for d in gpus()),
         },
         "metrics": {},
     }
