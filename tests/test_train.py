@@ -76,6 +76,7 @@ def resumed(catalogue, tmp_path_factory) -> Path:
 def test_a_killed_run_ends_with_the_same_epochs(resumed):
     before = json.loads((resumed / "before.json").read_text())
     state, groups = checkpoint.read(resumed / "checkpoint.npz")
+    assert state["seconds"] > before["seconds"] > 0  # the time of both starts
     assert state["epoch"] == 5 and state["epoch"] > before["epoch"]
     assert epochs_in(resumed / "log-0.csv") == [0]
     logged = epochs_in(resumed / "log-1.csv")
@@ -135,7 +136,7 @@ def test_it_learns_to_tell_drawn_garments(catalogue, tmp_path):
     assert train.main(args) == 0
     with (tmp_path / "run" / "log-0.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]  # guessing evenly stays above 0.9
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,12 @@ class Checkpoint(keras.callbacks.Callback):
         path: the checkpoint file.
         stage: number of the running stage.
         patience: epochs without a lower validation loss after which the stage stops.
+        started: when the run began, its time before a kill set off (``time.time()``).
     """
 
-    def __init__(self, path: Path, stage: int, patience: int):
+    def __init__(self, path: Path, stage: int, patience: int, started: float):
         super().__init__()
-        self.path, self.stage, self.patience = path, stage, patience
+        self.path, self.stage, self.patience, self.started = path, stage, patience, started
         self.best_loss, self.best_epoch = math.inf, -1
         self.best: list[np.ndarray] = []
         self.stopped = False
@@ -84,6 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
         state = {
             "stage": self.stage,
             "epoch": epoch + 1,
+            "seconds": time.time() - self.started,
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,

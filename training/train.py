@@ -77,9 +77,9 @@ def run(settings: config.Config) -> Path:
     labels = dataset.encode(vocabulary, products)
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
 
-    started = time.time()
     path = settings.out / "checkpoint.npz"
-    state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0}, {})
+    state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0.0}, {})
+    started = time.time() - state["seconds"]
     # Any size: the stages share one graph, and a stage starts from the best of the one before.
     weights = "none" if groups else settings.weights
     model = build_model(vocabulary.sizes, (None, None), weights, settings.dropout)
@@ -91,7 +91,7 @@ def run(settings: config.Config) -> Path:
         resumed = (state, groups) if groups and number == state["stage"] else None
         pixels = packs[stage.size].pixels
         data = Data(pixels, labels, train_rows, val_rows)
-        train_stage(model, settings, number, data, use_gpu, path, resumed)
+        train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
     keras.mixed_precision.set_global_policy("float32")
@@ -153,7 +153,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
     return splits.read_split(file)
 
 
-def train_stage(model, settings, number, data, use_gpu, path, resumed) -> None:
+def train_stage(model, settings, number, data, use_gpu, path, started, resumed) -> None:
     """Train the model in place for one stage; it ends with the stage's best weights."""
     stage = settings.stages[number]
     freeze(model, stage.frozen)
@@ -179,7 +179,7 @@ def train_stage(model, settings, number, data, use_gpu, path, resumed) -> None:
         jit_compile=use_gpu or keras.backend.backend() == "jax",
     )
     trainer.optimizer.build(trainer.trainable_variables)
-    keeper = Checkpoint(path, number, settings.patience)
+    keeper = Checkpoint(path, number, settings.patience, started)
     keeper.set_model(trainer)
     epoch = keeper.restore(*resumed) if resumed else 0
     title = f"{stage.size[0]}×{stage.size[1]}"
@@ -237,7 +237,7 @@ def describe(settings, products, split, seconds: float) -> dict:
         },
         "configuration": settings.learning(),
         "training": {
-            "minutes_of_last_start": round(seconds / 60, 1),
+            "minutes": round(seconds / 60, 1),
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
             "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})"
