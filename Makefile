@@ -17,14 +17,16 @@ help: ## show this list
 setup: $(READY) ## create .venv with what demo and training need
 
 $(READY): requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.11")'
+	@echo 'Setting up $(VENV): TensorFlow, Gradio and the rest; once, some minutes …'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(DEV): $(READY)
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo 'Adding the tools for tests …'
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 demo: $(READY) ## serve the demo; ARGS="--share", "--host", "--port", "--bundle"
