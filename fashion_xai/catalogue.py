@@ -73,7 +73,8 @@ class Catalogue:
         rows, self.rejected = _parse(self._files.read(table), f"{self.source}/{table}")
         beside = PurePosixPath(table).parent / "images"
         self._photos = {i: (self._files, name) for i, name in _photos(self._files, beside).items()}
-        self.replaced = 0
+        self.replaced: frozenset[str] = frozenset()
+        """Ids whose photo comes from ``images_from``."""
         if images_from is not None:
             self._replace_photos(Path(images_from), {product.id for product in rows})
         self.products = [product for product in rows if product.id in self._photos]
@@ -120,7 +121,7 @@ class Catalogue:
             raise CatalogueError(
                 f"{source}: no photo of any product of {self.source}. Expected files named ID.jpg."
             )
-        self.replaced = len(larger)
+        self.replaced = frozenset(larger)
         self._photos.update({i: (other, name) for i, name in larger.items()})
 
 

@@ -1,38 +1,136 @@
+import io
+
 import keras
 import numpy as np
+import pytest
+from PIL import Image
 
 from tests import garments
-from training.augment import RandomShiftScale, light
+from training import augment
+from training.dataset import studio
 
-PHOTOS = np.stack([garments.draw("shirt", size=(128, 96), scale=0.6)] * 8).astype(np.float32)
-
-
-def test_nothing_happens_outside_training():
-    np.testing.assert_array_equal(light(0)(PHOTOS, training=False), PHOTOS)
+SIZE = (128, 96)
 
 
-def test_colours_stay_and_white_moves_in():
-    out = np.asarray(light(0)(PHOTOS, training=True))
-    assert out.shape == PHOTOS.shape and out.min() >= 0 and out.max() <= 255
+def packed(scale: float = 0.6, copies: int = 8) -> np.ndarray:
+    """Copies of a drawn shirt with its background as a fourth channel, as packed."""
+    photo = garments.draw("shirt", size=SIZE, scale=scale)
+    return np.stack([np.dstack([photo, studio(photo)[..., 0]])] * copies)
+
+
+PHOTOS = packed()
+
+
+@pytest.mark.parametrize("kind", augment.KINDS)
+def test_outside_training_only_the_mask_is_dropped(kind):
+    out = augment.build(kind, 0, backgrounds=1)(PHOTOS, training=False)
+    np.testing.assert_array_equal(out, PHOTOS[..., :3])
+
+
+def test_light_keeps_colours_and_white_moves_in():
+    out = np.asarray(augment.build("light", 0)(PHOTOS, training=True))
+    assert out.shape == (8, *SIZE, 3) and out.min() >= 0 and out.max() <= 255
     assert len({photo.tobytes() for photo in out}) == 8  # each photo its own way
-    corners = out[:, [0, 0, -1, -1], [0, -1, 0, -1]]
-    np.testing.assert_allclose(corners, 255, atol=1e-3)
+    np.testing.assert_allclose(out[:, [0, 0, -1, -1], [0, -1, 0, -1]], 255, atol=1e-3)
     for photo in out:  # the garment's median colour is a label; it may not move
         garment = photo[photo.min(-1) < 200]
-        original = PHOTOS[0][PHOTOS[0].min(-1) < 200]
+        original = PHOTOS[0, ..., :3][PHOTOS[0, ..., :3].min(-1) < 200]
         assert np.abs(np.median(garment, 0) - np.median(original, 0)).max() < 4
+
+
+@pytest.mark.parametrize("kind", augment.KINDS)
+def test_all_kinds_stay_in_range_and_save_no_state(kind):
+    inputs = keras.Input((*SIZE, 4), dtype="uint8")
+    layers = augment.build(kind, 0, backgrounds=0.5)
+    model = keras.Model(inputs, layers(inputs))
+    assert model.weights == []
+    out = np.asarray(layers(PHOTOS, training=True))
+    assert out.dtype == np.float32 and out.shape == (8, *SIZE, 3)
+    assert np.isfinite(out).all() and out.min() >= 0 and out.max() <= 255
 
 
 def test_shift_moves_by_the_share_it_says():
     """With scale 0, a photo shifted by at most 25 % of 64 pixels moves by at most 16."""
     dot = np.full((32, 64, 64, 3), 255, np.float32)
     dot[:, 32, 32] = 0
-    out = np.asarray(RandomShiftScale(shift=0.25, scale=0.0, seed=1)(dot, training=True))
+    out = np.asarray(augment.RandomAffine(1, shift=0.25, scale=0.0)(dot, training=True))
     darkest = np.array([np.unravel_index(p.sum(-1).argmin(), p.shape[:2]) for p in out])
     moved = np.abs(darkest - 32)
     assert moved.max() <= 16 and moved.max() > 8
 
 
-def test_the_layer_saves_no_state_into_the_bundle():
-    inputs = keras.Input((64, 64, 3))
-    assert keras.Model(inputs, light(0)(inputs)).weights == []
+def test_rotation_keeps_the_centre_and_turns_by_at_most_the_angle():
+    line = np.full((32, 65, 65, 3), 255, np.float32)
+    line[:, 8:57, 31:34] = 0
+    out = np.asarray(augment.RandomAffine(2, shift=0, scale=0, rotation=20)(line, training=True))
+    assert (out[:, 32, 32] < 60).all()
+    top = np.array([photo[12, :, 0].argmin() for photo in out]) - 32  # 20 pixels over the centre
+    degrees = np.degrees(np.arctan2(top, 20))
+    assert 10 < np.abs(degrees).max() <= 22
+
+
+def test_placed_photos_stay_whole():
+    """Shrunk and put anywhere: the product's area shrinks, but nothing is cut off."""
+    photo = np.full((32, 100, 100, 3), 255, np.float32)
+    photo[:, 2:98, 2:98] = 0
+    out = np.asarray(augment.RandomAffine(3, shift=0, scale=0, placed=1)(photo, training=True))
+    dark = out[..., 0] < 128
+    side = np.array([mask.any(0).sum() for mask in dark])
+    assert side.min() >= 0.45 * 96 - 2 and side.max() <= 97
+    np.testing.assert_allclose(dark.sum((1, 2)), side**2, rtol=0.06)
+
+
+def test_a_new_background_leaves_the_product_alone():
+    layer = augment.RandomBackground(0, share=1.0)
+    out = np.asarray(layer(PHOTOS.astype(np.float32), training=True))
+    product = PHOTOS[0, ..., 3] == 0
+    np.testing.assert_allclose(out[:, product], PHOTOS[:, product][..., :3], atol=1e-3)
+    changed = np.abs(out - PHOTOS[..., :3]).max(-1)[:, ~product] > 8
+    assert changed.mean() > 0.9
+    backgrounds = out[:, ~product].reshape(8, -1)
+    assert len({b.tobytes() for b in backgrounds}) == 8
+
+
+def test_the_share_of_new_backgrounds_is_the_one_asked_for():
+    photos = packed(copies=200).astype(np.float32)
+    out = np.asarray(augment.RandomBackground(5, share=0.3)(photos, training=True))
+    replaced = (np.abs(out - photos[..., :3]).max((1, 2, 3)) > 1).mean()
+    assert 0.2 < replaced < 0.4
+
+
+def test_without_a_mask_nothing_is_replaced():
+    photos = PHOTOS.astype(np.float32)
+    photos[..., 3] = 0
+    out = augment.RandomBackground(0, share=1.0)(photos, training=True)
+    np.testing.assert_array_equal(out, photos[..., :3])
+
+
+def test_compression_noise_is_that_of_blocks():
+    """Flat blocks stay flat; a busy photo changes by less than real JPEG at quality 10 does."""
+    layer = augment.RandomJPEG(0)
+    flat = np.repeat(np.arange(0, 256, 16, dtype=np.float32), 8)
+    flat = np.broadcast_to(flat[None, :, None, None], (8, 128, 96, 3))
+    coarse = np.abs(np.asarray(layer(flat, training=True)) - flat)
+    assert coarse.max() <= 12.5 / 8  # half of the largest step, over the basis' 8
+    photos = PHOTOS[..., :3].astype(np.float32)
+    noise = np.abs(np.asarray(layer(photos, training=True)) - photos).mean((1, 2, 3))
+
+    buffer = io.BytesIO()
+    Image.fromarray(PHOTOS[0, ..., :3]).save(buffer, "JPEG", quality=10)
+    real = np.asarray(Image.open(buffer), np.float32)
+    assert 0 < noise.max() < 2 * np.abs(real - photos[0]).mean()
+
+
+def test_sharpness_goes_both_ways_and_keeps_flat_areas():
+    layer = augment.RandomSharpness(0)
+    flat = np.full((4, 128, 96, 3), 90, np.float32)
+    np.testing.assert_allclose(layer(flat, training=True), flat, atol=1e-3)
+    photos = np.concatenate([PHOTOS] * 4)[..., :3].astype(np.float32)
+    edges = np.abs(np.diff(np.asarray(layer(photos, training=True)), axis=1)).mean((1, 2, 3))
+    before = np.abs(np.diff(photos[0], axis=0)).mean()
+    assert edges.min() < 0.98 * before and edges.max() > 1.02 * before
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match=r"Expected one of .*strong.* Received: 'heavy'"):
+        augment.build("heavy", 0)

@@ -113,7 +113,7 @@ def test_larger_photos_replace_the_small_ones_they_match(drawn, tmp_path):
     Image.fromarray(garments.draw("shirt", size=(224, 168))).save(larger / "1000.jpg")
     Image.fromarray(garments.draw("shirt", size=(224, 168))).save(larger / "5.jpg")  # unknown id
     catalogue = Catalogue(drawn, larger)
-    assert catalogue.replaced == 1
+    assert catalogue.replaced == {"1000"}
     assert catalogue.photo(catalogue.products[0]).shape == (224, 168, 3)
     assert catalogue.photo(catalogue.products[1]).shape == (80, 60, 3)
     (larger / "1000.jpg").unlink()

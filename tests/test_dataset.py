@@ -17,7 +17,9 @@ def test_a_pack_is_exactly_what_the_library_prepares(drawn, tmp_path):
     for pack, size in zip(dataset.pack(catalogue, SIZES, tmp_path), SIZES, strict=True):
         assert pack.pixels.dtype == np.uint8
         for photo, product in zip(pack.pixels, pack.products, strict=True):
-            np.testing.assert_array_equal(photo, prepare(catalogue.read(product), size))
+            np.testing.assert_array_equal(photo[..., :3], prepare(catalogue.read(product), size))
+            assert (photo[0, 0] == 255).all()  # white, and known as studio
+            assert photo[..., 3].min() == 0
 
 
 def test_a_pack_is_announced_reused_and_rebuilt_when_a_photo_changed(drawn, tmp_path, capsys):
@@ -33,7 +35,7 @@ def test_a_pack_is_announced_reused_and_rebuilt_when_a_photo_changed(drawn, tmp_
     (pack,) = dataset.pack(Catalogue(folder), SIZES[:1], cache)
     assert "Packing" in capsys.readouterr().out
     expected = letterbox(Catalogue(folder).photo(pack.products[0]), SIZES[0])[0]
-    np.testing.assert_array_equal(pack.pixels[0], expected)
+    np.testing.assert_array_equal(pack.pixels[0, ..., :3], expected)
 
 
 def test_a_pack_cut_off_by_a_kill_is_built_again(drawn, tmp_path, capsys):
@@ -56,7 +58,7 @@ def test_photos_that_do_not_decode_are_named_and_left_out(drawn, tmp_path):
         assert len(pack.products) == len(pack.pixels) == 23
         assert pack.products[4].id == "1101"
         expected = letterbox(Catalogue(folder).photo(pack.products[4]), SIZES[0])[0]
-        np.testing.assert_array_equal(pack.pixels[4], expected)
+        np.testing.assert_array_equal(pack.pixels[4, ..., :3], expected)
 
 
 def test_a_full_disk_is_foreseen(drawn, tmp_path, monkeypatch):
@@ -67,7 +69,8 @@ def test_a_full_disk_is_foreseen(drawn, tmp_path, monkeypatch):
 
 
 def test_batches_cover_every_row_once_and_depend_on_seed_and_epoch_alone():
-    pixels = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    pixels = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 4), np.uint8)
+    photos = dataset.Photos(pixels)
     labels = np.stack([np.arange(10), np.full(10, MISSING)], 1).astype(np.int32)
     rows = np.array([1, 3, 4, 7, 9])
 
@@ -75,19 +78,40 @@ def test_batches_cover_every_row_once_and_depend_on_seed_and_epoch_alone():
         seen = []
         for i in range(len(batches)):
             photos, (first, second) = batches[i]
-            assert photos.dtype == np.float32 and (second == MISSING).all()
+            assert photos.dtype == np.uint8 and (second == MISSING).all()
             np.testing.assert_array_equal(photos[:, 0, 0, 0], first)
             seen += first.tolist()
         return seen
 
-    batches = dataset.Batches(pixels, rows, labels, 2, shuffle_seed=5)
+    batches = dataset.Batches(photos, rows, labels, 2, shuffle_seed=5)
     first = epoch_of(batches)
     batches.on_epoch_end()
     second = epoch_of(batches)
     assert sorted(first) == sorted(second) == rows.tolist() and first != second
-    resumed = dataset.Batches(pixels, rows, labels, 2, shuffle_seed=5, first_epoch=1)
+    resumed = dataset.Batches(photos, rows, labels, 2, shuffle_seed=5, first_epoch=1)
     assert epoch_of(resumed) == second
-    assert epoch_of(dataset.Batches(pixels, rows, labels, 2)) == rows.tolist()
+    assert epoch_of(dataset.Batches(photos, rows, labels, 2)) == rows.tolist()
+
+
+def test_larger_photos_are_drawn_as_often_as_asked(drawn, tmp_path):
+    (tmp_path / "larger").mkdir()
+    for name in ("1000", "1001", "1002"):
+        shutil.copy(drawn / "images" / "1500.jpg", tmp_path / "larger" / f"{name}.jpg")
+    (plain,) = dataset.pack(Catalogue(drawn), SIZES[:1], tmp_path / "cache")
+    catalogue = Catalogue(drawn, tmp_path / "larger")
+    catalogue.products = [p for p in catalogue.products if p.id in catalogue.replaced]
+    (larger,) = dataset.pack(catalogue, SIZES[:1], tmp_path / "cache")
+    photos = dataset.Photos.join(plain, larger)
+    rows = np.arange(6)
+    labels = np.zeros((24, 1), np.int32)
+    taken = []
+    for epoch in range(40):
+        batch, _ = dataset.Batches(photos, rows, labels, 6, 0, epoch, larger_share=0.5)[0]
+        taken.append(sum((photo == larger.pixels[0]).all() for photo in batch))
+    assert 40 < sum(taken) < 80  # half of 3 × 40
+    batch, _ = dataset.Batches(photos, rows, labels, 6, larger_share=1.0)[0]
+    np.testing.assert_array_equal(batch[:3], larger.pixels)
+    np.testing.assert_array_equal(batch[3:], plain.pixels[3:6])
 
 
 def test_labels_become_indices(drawn):

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fashion_xai.labels import MISSING
-from training.losses import MaskedAccuracy, MaskedCrossentropy
+from training.losses import MaskedAccuracy, MaskedCrossentropy, log_prior
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [0.0, 1.0, 0.0]], np.float32)
 
@@ -41,3 +41,16 @@ def test_accuracy_leaves_missing_out_over_several_batches():
     metric.update_state(np.array([0, MISSING, 2]), LOGITS)  # right, -, wrong
     metric.update_state(np.array([[0], [2], [1]]), LOGITS)  # right, right, right
     assert float(metric.result()) == pytest.approx(4 / 5)
+
+
+def test_the_offset_acts_as_menon_et_al_write_it():
+    """Equation 10: −log of softmax(f + τ log π) at the true label, with π from the counts."""
+    labels = np.array([0, 0, 0, 1, MISSING])
+    prior = log_prior(labels, 3)
+    np.testing.assert_allclose(np.exp(prior), [4 / 7, 2 / 7, 1 / 7], rtol=1e-6)
+    truth = np.array([0, 1, 2])
+    adjusted = softmax(LOGITS + 0.5 * prior)
+    expected = -np.log(adjusted[np.arange(3), truth]).mean()
+    assert float(MaskedCrossentropy(offset=0.5 * prior)(truth, LOGITS)) == pytest.approx(
+        expected, rel=1e-5
+    )

@@ -1,58 +1,300 @@
-"""Augmentation that cannot change a label: geometry only, no hue shift (colour is a head)."""
+"""Augmentation that cannot change a label: Keras layers on photos with their background's mask.
+
+The layers take (n, H, W, 4): RGB in 0–255 and the background in 0–255 (255 where the studio
+shows, 0 on the product; ``fashion_xai.silhouette``). Colour is a head: no hue shift, and
+exposure only as far as a colour keeps its name.
+"""
 
 from __future__ import annotations
 
+import math
+
 import keras
+import numpy as np
 from keras import ops
 
 from fashion_xai.images import WHITE
 
+KINDS = ("none", "light", "strong")
 
-class RandomShiftScale(keras.layers.Layer):
-    """Shift and scale each photo by a random amount, in one resampling; white moves in.
+
+def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
+    """The layers between the packed photos and the network.
 
     Args:
-        shift: largest shift as a share of height and width.
-        scale: largest relative change of size.
-        seed: of the layer's random numbers.
+        kind: ``"light"``: mirror, shift by up to 6 %, scale by up to 10 %; ``"strong"``: rotation,
+            placement, exposure, sharpness, JPEG-like noise and erasing as well; ``"none"``.
+        seed: of all random numbers.
+        backgrounds: share of the photos whose studio background is replaced.
 
-    Active in training only. Input and output: (n, H, W, 3) in 0–255.
+    Returns:
+        uint8 (n, H, W, 4) → float32 (n, H, W, 3); outside training only the mask is dropped.
     """
+    if kind not in KINDS:
+        raise ValueError(f"Expected one of {KINDS}. Received: {kind!r}")
+    layers: list[keras.layers.Layer] = [ToFloat()]
+    if kind == "light":
+        layers += [RandomMirror(seed), RandomAffine(seed + 1, shift=0.06, scale=0.10)]
+    elif kind == "strong":
+        layers += [
+            RandomMirror(seed),
+            RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=8, placed=0.2),
+        ]
+    layers.append(RandomBackground(seed + 2, share=backgrounds))
+    if kind == "strong":
+        layers += [
+            RandomExposure(seed + 3),
+            RandomSharpness(seed + 4),
+            RandomJPEG(seed + 5),
+            RandomErasing(seed + 6),
+        ]
+    return keras.Sequential(layers, name="augment")
 
-    def __init__(self, shift: float, scale: float, seed: int, **kwargs):
-        super().__init__(**kwargs)
-        self.shift, self.scale = shift, scale
+
+class Augmentation(keras.layers.Layer):
+    """A layer that changes photos in training only, in float32 whatever the network computes in."""
+
+    def __init__(self, seed: int = 0, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
         self.seeds = keras.random.SeedGenerator(seed)
 
     def call(self, photos, training=False):
-        if not training:
-            return photos
-        n, height, width = ops.shape(photos)[:3]
-        height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
-        zoom = self._uniform(n, 1 - self.scale, 1 + self.scale)
-        # Output (x, y) reads input (a x + dx, a y + dy), a = 1 / zoom, about the centre.
-        a = 1 / zoom
-        dx = (1 - a) * (width - 1) / 2 + self._uniform(n, -self.shift, self.shift) * width
-        dy = (1 - a) * (height - 1) / 2 + self._uniform(n, -self.shift, self.shift) * height
-        zero = ops.zeros_like(a)
-        matrix = ops.stack([a, zero, dx, zero, a, dy, zero, zero], axis=1)
-        return ops.image.affine_transform(
-            photos, matrix, interpolation="bilinear", fill_mode="constant", fill_value=WHITE
-        )
+        return self.change(photos) if training else photos
+
+    def change(self, photos):
+        raise NotImplementedError
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
-    def _uniform(self, n, low, high):
-        return keras.random.uniform((n,), low, high, seed=self.seeds)
+    def uniform(self, photos, low=0.0, high=1.0, channels=1):
+        """One random number per photo (and channel), shape (n, 1, 1, channels)."""
+        shape = (ops.shape(photos)[0], 1, 1, channels)
+        return keras.random.uniform(shape, low, high, seed=self.seeds)
+
+    def some(self, photos, share):
+        """1.0 for a random share of the photos, else 0.0; shape (n, 1, 1, 1)."""
+        return ops.cast(self.uniform(photos) < share, "float32")
 
 
-def light(seed: int) -> keras.Sequential:
-    """Mirror, shift by up to 6 %, scale by up to 10 %."""
-    return keras.Sequential(
-        [
-            keras.layers.RandomFlip("horizontal", seed=seed),
-            RandomShiftScale(shift=0.06, scale=0.10, seed=seed + 1),
-        ],
-        name="augment",
-    )
+class ToFloat(keras.layers.Layer):
+    """uint8 photos, as they are packed, to float32."""
+
+    def __init__(self, **kwargs):
+        super().__init__(dtype="float32", autocast=False, **kwargs)
+
+    def call(self, photos):
+        return ops.cast(photos, "float32")
+
+    def compute_output_spec(self, photos):
+        return keras.KerasTensor(photos.shape, "float32")
+
+
+class RandomMirror(Augmentation):
+    """Left and right swapped in half of the photos."""
+
+    def change(self, photos):
+        mirrored = self.some(photos, 0.5)
+        return mirrored * ops.flip(photos, axis=2) + (1 - mirrored) * photos
+
+
+class RandomAffine(Augmentation):
+    """Shift, scale and rotate each photo in one resampling; white studio moves in.
+
+    Args:
+        shift: largest shift as a share of height and width.
+        scale: largest relative change of size.
+        rotation: largest angle in degrees.
+        placed: share of photos that are shrunk to 45–100 % and put anywhere inside instead.
+    """
+
+    def __init__(self, seed, shift, scale, rotation=0.0, placed=0.0, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.shift, self.scale, self.placed = shift, scale, placed
+        self.rotation = math.radians(rotation)
+
+    def change(self, photos):
+        height, width = ops.shape(photos)[1:3]
+        height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
+
+        def draw(low, high):
+            return self.uniform(photos, low, high)[:, 0, 0, 0]
+
+        placed = self.some(photos, self.placed)[:, 0, 0, 0]
+        small = draw(0.45, 1.0)
+        zoom = placed * small + (1 - placed) * draw(1 - self.scale, 1 + self.scale)
+        reach = placed * (1 - small) / 2 + (1 - placed) * self.shift
+        angle = draw(-self.rotation, self.rotation)
+        # Output (x, y) reads the input at a R(angle) about the centre, moved by (u, v).
+        a, b = ops.cos(angle) / zoom, ops.sin(angle) / zoom
+        centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+        u = draw(-1, 1) * reach / zoom * width
+        v = draw(-1, 1) * reach / zoom * height
+        dx = centre_x - a * centre_x - b * centre_y + u
+        dy = centre_y + b * centre_x - a * centre_y + v
+        zero = ops.zeros_like(a)
+        matrix = ops.stack([a, b, dx, -b, a, dy, zero, zero], axis=1)
+        # White around the photo, and 255 in the mask: both mean studio.
+        return ops.image.affine_transform(
+            photos, matrix, interpolation="bilinear", fill_mode="constant", fill_value=WHITE
+        )
+
+
+class RandomBackground(Augmentation):
+    """Set the product on another background, and drop the mask: 4 channels in, 3 out.
+
+    The backgrounds are drawn here: colour gradients under noise of several grains, stripes, and
+    enlarged, more or less blurred pieces of other photos of the batch.
+
+    Args:
+        share: of the photos whose background is replaced.
+    """
+
+    SIZE = (128, 96)
+    """Backgrounds are drawn at this size: a fifth of the cost, and rarely in focus anyway."""
+
+    GRAINS = {(4, 3): 55, (12, 9): 45, (40, 30): 30}
+    """Noise: grid → largest standard deviation in grey levels."""
+
+    def __init__(self, seed, share, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
+
+    def call(self, photos, training=False):
+        rgb, background = photos[..., :3], photos[..., 3:] / WHITE
+        if not training or not self.share:
+            return rgb
+        # Stretched, so that the pale rim between product and studio goes with the studio.
+        alpha = ops.minimum(1.6 * background, 1) * self.some(photos, self.share)
+        scenes = self.scenes(ops.image.resize(rgb, self.SIZE, interpolation="bilinear"))
+        scenes = ops.image.resize(scenes, ops.shape(rgb)[1:3], interpolation="bilinear")
+        return (1 - alpha) * rgb + alpha * scenes
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 3)
+
+    def scenes(self, rgb):
+        """A background per photo, (n, H, W, 3) in 0–255."""
+        drawn = self.gradient(rgb) + self.noise(rgb) + self.stripes(rgb)
+        borrowed = self.some(rgb, 0.4)
+        return ops.clip(borrowed * self.pieces(rgb) + (1 - borrowed) * drawn, 0, WHITE)
+
+    def gradient(self, rgb):
+        t = self.ramp(rgb)
+        first = self.uniform(rgb, 0, WHITE, 3)
+        # Rooms are paler than random colours.
+        first = first + self.uniform(rgb) * (ops.mean(first, axis=-1, keepdims=True) - first)
+        second = first + self.uniform(rgb, -90, 90, 3)
+        return first + ops.clip(t + 0.5, 0, 1) * (second - first)
+
+    def noise(self, rgb):
+        n, height, width = ops.shape(rgb)[:3]
+        total = 0.0
+        for grain, most in self.GRAINS.items():
+            grey = keras.random.normal((n, *grain, 1), seed=self.seeds)
+            colour = keras.random.normal((n, *grain, 3), seed=self.seeds)
+            field = ops.image.resize(grey + 0.3 * colour, (height, width), "bilinear")
+            total = total + ops.square(self.uniform(rgb)) * most * field
+        return total
+
+    def stripes(self, rgb):
+        strength = self.some(rgb, 0.3) * self.uniform(rgb, 10, 60)
+        waves = ops.exp(self.uniform(rgb, math.log(3), math.log(30)))
+        phase = self.uniform(rgb, 0, 2 * math.pi)
+        return strength * ops.sin(2 * math.pi * waves * self.ramp(rgb) + phase)
+
+    def pieces(self, rgb):
+        n, height, width = ops.shape(rgb)[:3]
+        zoom = self.uniform(rgb, 0.25, 0.6)[:, 0, 0, 0]
+        dx = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(width, "float32")
+        dy = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(height, "float32")
+        zero = ops.zeros_like(zoom)
+        matrix = ops.stack([zoom, zero, dx, zero, zoom, dy, zero, zero], axis=1)
+        piece = ops.image.affine_transform(
+            ops.roll(rgb, 1, axis=0), matrix, interpolation="bilinear", fill_mode="reflect"
+        )
+        blur = self.uniform(rgb, 0.3, 1)
+        piece = piece + blur * (soften(piece, (20, 15)) - piece)
+        return piece * self.uniform(rgb, 0.4, 1.0, 3)
+
+    def ramp(self, rgb):
+        """From about −0.5 to 0.5 across the photo, in a random direction; (n, H, W, 1)."""
+        height, width = ops.shape(rgb)[1:3]
+        y = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)) / height - 0.5
+        x = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)) / width - 0.5
+        angle = self.uniform(rgb, 0, 2 * math.pi)
+        return ops.cos(angle) * x + ops.sin(angle) * y
+
+
+class RandomExposure(Augmentation):
+    """Gain ±20 %, contrast ±15 %, white balance ±3 %: a colour keeps its name."""
+
+    def change(self, photos):
+        gain = self.uniform(photos, 0.8, 1.2) * self.uniform(photos, 0.97, 1.03, 3)
+        contrast = self.uniform(photos, 0.85, 1.15)
+        return ops.clip((photos * gain - 128) * contrast + 128, 0, WHITE)
+
+
+class RandomSharpness(Augmentation):
+    """Blur or sharpen half of the photos: sources of 60×80 and of 1800×2400 shall look alike.
+
+    The blur is that of a 60×80 photo enlarged, at any size of the network's input.
+    """
+
+    def change(self, photos):
+        amount = self.some(photos, 0.5) * self.uniform(photos, -1.0, 0.7)
+        return ops.clip(photos + amount * (photos - soften(photos, (72, 54))), 0, WHITE)
+
+
+class RandomJPEG(Augmentation):
+    """Compression noise in half of the photos: the grey levels' 8×8 DCT is rounded.
+
+    The step grows with the frequency as in JPEG's tables (ITU-T T.81, annex K), from 0 to 12 grey
+    levels at the lowest one. Sides must be multiples of 8.
+    """
+
+    def __init__(self, seed, **kwargs):
+        super().__init__(seed, **kwargs)
+        k = np.arange(8)
+        basis = np.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) / 2
+        basis[0] /= math.sqrt(2)
+        self.basis = basis.astype(np.float32)
+        self.steps = (1 + (k[:, None] + k[None]) / 2).astype(np.float32)
+
+    def change(self, photos):
+        n, height, width = ops.shape(photos)[:3]
+        grey = ops.mean(photos, axis=-1, keepdims=True)
+        blocks = ops.reshape(grey, (n, height // 8, 8, width // 8, 8))
+        waves = ops.einsum("ij,nhjwk,lk->nhiwl", self.basis, blocks, self.basis)
+        # As an image again, each block holding its coefficients: TensorFlow cannot broadcast
+        # over alternating axes.
+        waves = ops.reshape(waves, ops.shape(grey))
+        coarse = self.some(photos, 0.5) * ops.square(self.uniform(photos)) * 12
+        step = ops.tile(self.steps, (height // 8, width // 8))[None, ..., None] * (0.5 + coarse)
+        waves = ops.reshape(ops.round(waves / step) * step, ops.shape(blocks))
+        blocks = ops.einsum("ji,nhjwk,kl->nhiwl", self.basis, waves, self.basis)
+        noise = ops.reshape(blocks, ops.shape(grey)) - grey
+        return ops.clip(photos + noise, 0, WHITE)
+
+
+class RandomErasing(Augmentation):
+    """A grey or coloured rectangle of 10–45 % of each side hides part of a quarter of the photos.
+
+    Zhong et al. 2017, arXiv:1708.04896.
+    """
+
+    def change(self, photos):
+        height, width = ops.shape(photos)[1:3]
+        y = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)) / height
+        x = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)) / width
+        inside = self.some(photos, 0.25)
+        for axis in (y, x):
+            near = ops.abs(axis - self.uniform(photos)) < self.uniform(photos, 0.05, 0.225)
+            inside = inside * ops.cast(near, "float32")
+        return photos + inside * (self.uniform(photos, 0, WHITE, 3) - photos)
+
+
+def soften(photos, size: tuple[int, int]):
+    """Reduce the photos to ``size`` and enlarge them again: what that resolution cannot hold goes."""
+    small = ops.image.resize(photos, size, interpolation="bilinear", antialias=True)
+    return ops.image.resize(small, ops.shape(photos)[1:3], interpolation="bilinear")

@@ -8,7 +8,9 @@ import json
 import re
 from pathlib import Path
 
+from fashion_xai import bundle
 from fashion_xai.model import STRIDE
+from training import augment
 from training.dataset import CACHE
 
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
@@ -70,15 +72,20 @@ class Config:
     data: Path
     out: Path
     images: Path | None
+    larger_share: float
     split: str
     weights: str
+    init: Path | None
     stages: tuple[Stage, ...]
     batch_size: int
     weight_decay: float
     smoothing: float
+    logit_adjustment: float
     dropout: float
     warmup: float
     patience: int
+    augment: str
+    backgrounds: float
     seed: int
     limit: int | None
     cache: Path
@@ -86,11 +93,12 @@ class Config:
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in ("data", "out", "images", "cache"):
+        for name in ("data", "out", "images", "cache", "init"):
             values.pop(name)
         values["split"] = self.split if self.split in ("twins", "random") else "file"
         values["weights"] = Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
+        values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
         values["larger_photos"] = self.images is not None
         return json.loads(json.dumps(values))
 
@@ -109,6 +117,13 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
     add("--images", type=Path, help="folder or zip of larger photos of the same ids")
     add(
+        "--larger-share",
+        type=_share,
+        default=0.5,
+        help="how often the photo from --images is taken in training where there is one: 1 "
+        "replaces the smaller one; validation keeps the photos of --data",
+    )
+    add(
         "--split",
         default="twins",
         help="'twins' (80/10/10, no twin on two sides), 'random' "
@@ -118,6 +133,13 @@ def parse(argv: list[str] | None = None) -> Config:
         "--weights",
         default="imagenet",
         help="start of the backbone: imagenet (downloads), none, or a weights file",
+    )
+    add(
+        "--init",
+        type=Path,
+        metavar="BUNDLE",
+        help="go on from a bundle instead of --weights: more epochs, new data or other labels; "
+        "labels that both know keep their weights",
     )
     add(
         "--stages",
@@ -130,6 +152,14 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--batch-size", type=_positive, default=64)
     add("--weight-decay", type=float, default=0.01)
     add("--smoothing", type=float, default=0.05, help="label smoothing")
+    add(
+        "--logit-adjustment",
+        type=float,
+        default=0.0,
+        metavar="TAU",
+        help="train on logits + TAU log(frequency): 0 is plain cross-entropy, 1 aims at "
+        "balanced accuracy (Menon et al. 2021)",
+    )
     add("--dropout", type=float, default=0.2, help="before the heads")
     add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
     add(
@@ -138,10 +168,30 @@ def parse(argv: list[str] | None = None) -> Config:
         default=3,
         help="epochs without a lower validation loss after which a stage ends early",
     )
+    add(
+        "--augment",
+        choices=augment.KINDS,
+        default="strong",
+        help="'light': mirror, shift, scale; 'strong': also rotation, placement, exposure, "
+        "sharpness, compression noise and erasing",
+    )
+    add(
+        "--backgrounds",
+        type=_share,
+        default=0.35,
+        help="share of the photos whose studio background is replaced in training",
+    )
     add("--seed", type=int, default=0)
     add("--limit", type=_positive, help="train on the first N products only, for a trial")
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
     return Config(**vars(parser.parse_args(argv)))
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share in 0–1; received {text}")
+    return value
 
 
 def _positive(text: str) -> int:

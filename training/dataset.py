@@ -1,4 +1,4 @@
-"""Photos decoded once into packed arrays on disk, and batches drawn from them."""
+"""Photos decoded once into packed arrays on disk with their backgrounds; batches drawn from them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from tqdm import tqdm
 from fashion_xai import images
 from fashion_xai.catalogue import Catalogue, Product, Rejected
 from fashion_xai.labels import Vocabulary
+from fashion_xai.silhouette import silhouette
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
-VERSION = 1
-"""Raise it when ``images.prepare`` changes what it returns: packs made before are rebuilt."""
+CHANNELS = 4
+VERSION = 2
+"""Raise it when ``images.letterbox`` or ``silhouette`` change: packs made before are rebuilt."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Pack:
     """Letterboxed photos of one size.
 
     Args:
-        pixels: uint8 (n, H, W, 3), memory-mapped.
+        pixels: uint8 (n, H, W, 4), memory-mapped: RGB, and the studio background (255; 0 on the
+            product, and everywhere where no product was told from its background).
         products: the n products, in the same order.
         rejected: products whose photo could not be decoded.
     """
@@ -55,23 +58,60 @@ def pack(catalogue: Catalogue, sizes: Sequence[tuple[int, int]], cache: Path) ->
     return [_open(folders[size], catalogue) for size in sizes]
 
 
+@dataclass(frozen=True)
+class Photos:
+    """What batches are drawn from: the catalogue's photos, and larger ones of some products.
+
+    Args:
+        pixels: of a :class:`Pack`, (n, H, W, 4).
+        larger: of a pack of larger photos, (m, H, W, 4); None where there are none.
+        place: int (n,), the row in ``larger`` of each product; −1 for none.
+    """
+
+    pixels: np.ndarray
+    larger: np.ndarray | None = None
+    place: np.ndarray | None = None
+
+    @classmethod
+    def join(cls, pack: Pack, larger: Pack | None) -> Photos:
+        """Match two packs by the products' ids."""
+        if larger is None:
+            return cls(pack.pixels)
+        rows = {product.id: row for row, product in enumerate(larger.products)}
+        place = np.array([rows.get(product.id, -1) for product in pack.products])
+        return cls(pack.pixels, larger.pixels, place)
+
+    def take(self, rows: np.ndarray, larger: np.ndarray) -> np.ndarray:
+        """uint8 (b, H, W, 4); the larger photo where ``larger`` is true and there is one."""
+        photos = self.pixels[rows]
+        if self.larger is not None and self.place is not None:
+            swap = larger & (self.place[rows] >= 0)
+            photos[swap] = self.larger[self.place[rows[swap]]]
+        return photos
+
+
 class Batches(keras.utils.PyDataset):
-    """Batches of (photos float32 (b, H, W, 3) in 0–255, one int32 index array per head).
+    """Batches of (photos uint8 (b, H, W, 4) as packed, one int32 index array per head).
 
     Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.
+
+    Args:
+        larger_share: how often the larger photo of a product that has one is taken, 0–1.
     """
 
     def __init__(
         self,
-        pixels: np.ndarray,
+        photos: Photos,
         rows: np.ndarray,
         labels: np.ndarray,
         batch_size: int,
         shuffle_seed: int | None = None,
         first_epoch: int = 0,
+        larger_share: float = 0.0,
     ):
         super().__init__(workers=1)
-        self.pixels, self.rows, self.labels = pixels, rows, labels
+        self.photos, self.rows, self.labels = photos, rows, labels
+        self.larger_share = larger_share
         self.batch_size, self.seed, self.epoch = batch_size, shuffle_seed, first_epoch
         self._shuffle()
 
@@ -79,8 +119,9 @@ class Batches(keras.utils.PyDataset):
         return math.ceil(len(self.rows) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        photos = self.pixels[chosen].astype(np.float32)
+        part = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        chosen = self.order[part]
+        photos = self.photos.take(chosen, self.larger[part])
         return photos, tuple(self.labels[chosen].T)
 
     def on_epoch_end(self) -> None:
@@ -88,10 +129,17 @@ class Batches(keras.utils.PyDataset):
         self._shuffle()
 
     def _shuffle(self) -> None:
-        if self.seed is None:
-            self.order = self.rows
-        else:
-            self.order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        rng = np.random.default_rng([self.seed or 0, self.epoch])
+        self.order = self.rows if self.seed is None else rng.permutation(self.rows)
+        self.larger = rng.random(len(self.rows)) < self.larger_share
+
+
+def studio(photo: np.ndarray) -> np.ndarray:
+    """Where the studio shows, as a grey uint8 picture (H, W, 3): 255 there, 0 on the product."""
+    product = silhouette(photo)
+    if product is None:
+        return np.zeros_like(photo)
+    return np.repeat(np.where(product, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def encode(vocabulary: Vocabulary, products: Sequence[Product]) -> np.ndarray:
@@ -114,7 +162,7 @@ def _stamp(catalogue: Catalogue) -> str:
 
 def _folder(catalogue: Catalogue, size: tuple[int, int], cache: Path) -> Path:
     place = hashlib.sha256(str(catalogue.source.resolve()).encode()).hexdigest()[:12]
-    kind = "mixed" if catalogue.replaced else "plain"
+    kind = "larger" if catalogue.replaced else "plain"
     return cache / f"{place}-{kind}-{size[0]}x{size[1]}"
 
 
@@ -127,7 +175,7 @@ def _stamp_of(folder: Path) -> str | None:
 
 def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp: str) -> None:
     products = catalogue.products
-    need = sum(len(products) * h * w * 3 for h, w in folders)
+    need = sum(len(products) * h * w * CHANNELS for h, w in folders)
     sizes = ", ".join(f"{h}×{w}" for h, w in folders)
     cache = next(iter(folders.values())).parent
     cache.mkdir(parents=True, exist_ok=True)
@@ -143,7 +191,7 @@ def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         arrays[size] = np.lib.format.open_memmap(
-            folder / "pixels.npy", "w+", np.uint8, (len(products), *size, 3)
+            folder / "pixels.npy", "w+", np.uint8, (len(products), *size, CHANNELS)
         )
     errors: dict[str, str] = {}
 
@@ -153,8 +201,10 @@ def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp:
         except images.ImageError as error:
             errors[products[position].id] = str(error)
             return
+        background = studio(photo)
         for size, array in arrays.items():
-            array[position] = images.letterbox(photo, size)[0]
+            array[position, ..., :3] = images.letterbox(photo, size)[0]
+            array[position, ..., 3] = images.letterbox(background, size)[0][..., 0]
 
     with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
         done = pool.map(decode, range(len(products)))

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
+
+
+def log_prior(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Log frequency of each label, float32 (classes,), with one product more in each class.
+
+    Args:
+        labels: int (n,), negative where missing.
+        classes: number of labels k; those without a product get a finite value too.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=classes) + 1
+    return np.log(counts / counts.sum()).astype(np.float32)
 
 
 class MaskedCrossentropy(keras.losses.Loss):
@@ -11,11 +23,19 @@ class MaskedCrossentropy(keras.losses.Loss):
 
     Args:
         smoothing: mass ε spread evenly over all labels (Szegedy et al. 2016, section 7).
+        offset: (k,) added to the logits before the softmax, in training only: τ log π of
+            :func:`log_prior` gives logit adjustment (Menon et al. 2021, equation 10).
     """
 
-    def __init__(self, smoothing: float = 0.0, name: str = "masked_crossentropy"):
+    def __init__(
+        self,
+        smoothing: float = 0.0,
+        offset: np.ndarray | float = 0.0,
+        name: str = "masked_crossentropy",
+    ):
         super().__init__(name=name, dtype="float32")
         self.smoothing = smoothing
+        self.offset = np.asarray(offset, np.float32)
 
     def call(self, y_true, y_pred):
         """Indices (n,), MISSING for none; logits (n, k) → loss (n,), zero where missing."""
@@ -24,7 +44,7 @@ class MaskedCrossentropy(keras.losses.Loss):
         k = y_pred.shape[-1]
         target = ops.one_hot(ops.maximum(y_true, 0), k)
         target = target * (1 - self.smoothing) + self.smoothing / k
-        loss = -ops.sum(target * ops.log_softmax(y_pred, axis=-1), axis=-1) * labelled
+        loss = -ops.sum(target * ops.log_softmax(y_pred + self.offset, axis=-1), axis=-1) * labelled
         # Keras divides by n afterwards; the mean shall be over the labelled ones.
         share = ops.mean(labelled)
         return loss / ops.maximum(share, 1e-7)

@@ -10,6 +10,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,13 +25,15 @@ from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import CAM_LAYER, build_model, set_weights
 from training import augment, checkpoint, config, dataset, losses, splits
 from training.callbacks import Checkpoint, Progress
+from training.transfer import transfer
 
 
 class Data(NamedTuple):
     """Packed photos of one size, the labels of all heads, and who is on which side."""
 
-    pixels: np.ndarray
+    photos: dataset.Photos
     labels: np.ndarray
+    sizes: list[int]
     train_rows: np.ndarray
     validation_rows: np.ndarray
 
@@ -55,10 +58,11 @@ def run(settings: config.Config) -> Path:
     claim(settings)
     use_gpu = prepare_backend(settings.seed)
 
-    catalogue = Catalogue(settings.data, settings.images)
+    catalogue = Catalogue(settings.data)
     catalogue.products = catalogue.products[: settings.limit]
     sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
     packs = dict(zip(sizes, dataset.pack(catalogue, sizes, settings.cache), strict=True))
+    larger = pack_larger(settings, catalogue, sizes)
     first = packs[sizes[0]]
     products = first.products
     if left_out := summarise([*catalogue.rejected, *first.rejected]):
@@ -81,16 +85,20 @@ def run(settings: config.Config) -> Path:
     state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0.0}, {})
     started = time.time() - state["seconds"]
     # Any size: the stages share one graph, and a stage starts from the best of the one before.
-    weights = "none" if groups else settings.weights
+    weights = "none" if groups or settings.init else settings.weights
     model = build_model(vocabulary.sizes, (None, None), weights, settings.dropout)
     if groups:
         set_weights(model, groups["best"])
+    elif settings.init:
+        kept = transfer(bundle.load(settings.init), model, vocabulary)
+        counts = ", ".join(f"{a} {n} of {vocabulary.sizes[a]}" for a, n in kept.items())
+        print(f"Going on from {settings.init}; labels that keep their weights: {counts}")
     for number, stage in enumerate(settings.stages):
         if number < state["stage"]:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
-        pixels = packs[stage.size].pixels
-        data = Data(pixels, labels, train_rows, val_rows)
+        photos = dataset.Photos.join(packs[stage.size], larger.get(stage.size))
+        data = Data(photos, labels, list(vocabulary.sizes.values()), train_rows, val_rows)
         train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
@@ -136,6 +144,22 @@ def gpus() -> list[str]:
     return [name for name in keras.distribution.list_devices() if name.startswith("gpu")]
 
 
+def pack_larger(
+    settings: config.Config, catalogue: Catalogue, sizes: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], dataset.Pack]:
+    """Size → the packed photos of ``--images``; empty without it."""
+    if settings.images is None:
+        return {}
+    larger = Catalogue(settings.data, settings.images)
+    wanted = {product.id for product in catalogue.products} & larger.replaced
+    larger.products = [product for product in larger.products if product.id in wanted]
+    packs = dataset.pack(larger, sizes, settings.cache)
+    print(f"{len(wanted):,} products have a larger photo in {settings.images}")
+    if left_out := summarise(packs[0].rejected):
+        print(left_out)
+    return dict(zip(sizes, packs, strict=True))
+
+
 def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
     """Read or make the split; it is kept in the run, so that a resume takes the same."""
     if not file.exists():
@@ -143,7 +167,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
             splits.write_split(file, splits.split_at_random(catalogue.products, settings.seed))
         elif settings.split == "twins":
             (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
-            twins = splits.find_twins(np.asarray(thumbs.pixels))
+            twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
             print(twins.summary())
             made = splits.split_by_twins(thumbs.products, twins, settings.seed)
             splits.write_split(file, made)
@@ -157,8 +181,9 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     """Train the model in place for one stage; it ends with the stage's best weights."""
     stage = settings.stages[number]
     freeze(model, stage.frozen)
-    photos = keras.Input((*stage.size, 3), name="photo")
-    logits = model(augment.light(settings.seed)(photos))
+    photos = keras.Input((*stage.size, dataset.CHANNELS), name="photo", dtype="uint8")
+    layers = augment.build(settings.augment, settings.seed, settings.backgrounds)
+    logits = model(layers(photos))
     # A nested call loses the heads' names, and with them those of the metrics.
     heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
     trainer = keras.Model(photos, heads, name="trainer")
@@ -173,7 +198,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     )
     trainer.compile(
         keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0),
-        loss=[losses.MaskedCrossentropy(settings.smoothing) for _ in model.outputs],
+        loss=make_losses(settings, data),
         metrics=[[losses.MaskedAccuracy()] for _ in model.outputs],
         # XLA on a CPU loses oneDNN's convolutions.
         jit_compile=use_gpu or keras.backend.backend() == "jax",
@@ -186,15 +211,16 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     if epoch < stage.epochs and not keeper.stopped:
         trainer.fit(
             dataset.Batches(
-                data.pixels,
+                data.photos,
                 data.train_rows,
                 data.labels,
                 settings.batch_size,
                 shuffle_seed=settings.seed + 1000 * number,
                 first_epoch=epoch,
+                larger_share=settings.larger_share,
             ),
             validation_data=dataset.Batches(
-                data.pixels, data.validation_rows, data.labels, settings.batch_size
+                data.photos, data.validation_rows, data.labels, settings.batch_size
             ),
             initial_epoch=epoch,
             epochs=stage.epochs,
@@ -207,6 +233,18 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
             ],
         )
     trainer.set_weights(keeper.best)
+
+
+def make_losses(settings: config.Config, data: Data) -> list[keras.losses.Loss]:
+    """One loss per head, in the heads' order."""
+    tau = settings.logit_adjustment
+    train = data.labels[data.train_rows]
+    return [
+        losses.MaskedCrossentropy(
+            settings.smoothing, tau * losses.log_prior(train[:, head], classes)
+        )
+        for head, classes in enumerate(data.sizes)
+    ]
 
 
 def freeze(model: keras.Model, last: str) -> None:
@@ -228,7 +266,7 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
 def describe(settings, products, split, seconds: float) -> dict:
     """The card without metrics, which ``training.evaluate`` adds."""
     sides = [split.get(product.id, "unused") for product in products]
-    return {
+    card = {
         "cam_layer": CAM_LAYER,
         "input_size": list(settings.stages[-1].size),
         "split": {
@@ -245,6 +283,14 @@ def describe(settings, products, split, seconds: float) -> dict:
         },
         "metrics": {},
     }
+    if settings.init:
+        parent = bundle.read_card(settings.init)
+        card["continued_from"] = {
+            key: parent[key]
+            for key in ("configuration", "training", "continued_from")
+            if key in parent
+        }
+    return card
 
 
 if __name__ == "__main__":

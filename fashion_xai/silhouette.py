@@ -1,0 +1,51 @@
+"""The product's mask on a light studio background: what is not reached from the photo's border.
+
+Used to replace backgrounds in training and stress tests, and to ask whether a map's evidence
+lies on the product.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+TOLERANCE = 14
+"""Largest difference to the background's grey, per channel, that still counts as background."""
+
+LIGHTEST = 200
+"""A border whose median is darker than this is no studio background."""
+
+LEAST, MOST = 0.03, 0.97
+"""Shares of the photo between which a mask is believed."""
+
+
+def silhouette(rgb: np.ndarray) -> np.ndarray | None:
+    """Find the product in a studio photo.
+
+    The background is the region connected to the border whose pixels differ from the border's
+    median by at most ``TOLERANCE``; small openings of one pixel are not followed. White products
+    on white may lose parts.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+
+    Returns:
+        bool (H, W), True on the product; None where the photo has no light, even background, or
+        the mask would be (nearly) nothing or everything.
+    """
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    background = np.median(border, axis=0)
+    if background.min() < LIGHTEST:
+        return None
+    light = (np.abs(rgb.astype(np.int16) - background) <= TOLERANCE).all(-1)
+    # A rim of background around the photo joins all parts of it that touch the border.
+    framed = np.pad(light, 1, constant_values=True).astype(np.uint8)
+    # A one-pixel bridge through a pale edge would drain the product.
+    opened = cv2.morphologyEx(framed, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    opened[[0, -1]], opened[:, [0, -1]] = 1, 1
+    _, parts = cv2.connectedComponents(opened, connectivity=4)
+    outside = parts == parts[0, 0]
+    # What opening took from the background's rim comes back.
+    grown = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) & framed
+    product = grown[1:-1, 1:-1] == 0
+    return product if LEAST <= product.mean() <= MOST else None

@@ -1,0 +1,52 @@
+"""Go on from a bundle: its backbone, and of its heads the labels that both sides know."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from fashion_xai.bundle import Bundle
+from fashion_xai.labels import Vocabulary
+
+
+def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict[str, int]:
+    """Copy weights into a fresh model; labels the bundle does not know keep their fresh ones.
+
+    Args:
+        source: the bundle to go on from.
+        model: as ``build_model`` made it for ``vocabulary``.
+        vocabulary: the labels of the new catalogue.
+
+    Returns:
+        Attribute → number of labels that kept their weights; 0 for a new attribute.
+    """
+    heads = set(vocabulary.attributes) | set(source.vocabulary.attributes)
+    # By position: layers that Keras names itself (rescaling_1) count on from model to model.
+    bodies = ([x for x in m.layers if x.name not in heads] for m in (source.model, model))
+    for old, layer in zip(*bodies, strict=True):
+        layer.set_weights(old.get_weights())
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # set_weights leaves the old constants in use
+    return {a: _transfer_head(source, model, vocabulary, a) for a in vocabulary.attributes}
+
+
+def _transfer_head(
+    source: Bundle, model: keras.Model, vocabulary: Vocabulary, attribute: str
+) -> int:
+    if attribute not in source.vocabulary.attributes:
+        return 0
+    theirs = {label: i for i, label in enumerate(source.vocabulary.labels[attribute])}
+    pairs = [
+        (theirs[label], i)
+        for i, label in enumerate(vocabulary.labels[attribute])
+        if label in theirs
+    ]
+    if not pairs:
+        return 0
+    old, new = np.array(pairs).T
+    layer = model.get_layer(attribute)
+    kernel, bias = (np.array(w) for w in layer.get_weights())
+    old_kernel, old_bias = source.model.get_layer(attribute).get_weights()
+    kernel[:, new], bias[new] = old_kernel[:, old], old_bias[old]
+    layer.set_weights([kernel, bias])
+    return len(pairs)
