@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_xai import bundle, cams, images
+from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.records import Explanation, Prediction, Reading
@@ -30,6 +31,7 @@ class FashionClassifier:
     def __init__(self, loaded: bundle.Bundle, batch_size: int = BATCH_SIZE):
         self.bundle = loaded
         self.batch_size = batch_size
+        self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
         model = loaded.model
         self.layer: str = loaded.card["cam_layer"]
         features = model.get_layer(self.layer).output
@@ -129,17 +131,21 @@ class FashionClassifier:
 
     def predictions(self, reading: Reading) -> dict[str, Prediction]:
         """The predictions of a forward pass already made."""
+        probabilities = self.decoder.probabilities({a: x[None] for a, x in reading.logits.items()})
+        indices = self.decoder.labels(probabilities)
         answers = {}
         for attribute, logits in reading.logits.items():
-            probabilities = _softmax(logits)
-            index = int(logits.argmax())
+            index = int(indices[attribute][0])
+            (row,) = probabilities[attribute]
+            labels = self.vocabulary.labels[attribute]
             answers[attribute] = Prediction(
                 attribute=attribute,
-                label=self.vocabulary.labels[attribute][index],
+                label=labels[index],
                 index=index,
-                probability=float(probabilities[index]),
-                probabilities=probabilities,
+                probability=float(row[index]),
+                probabilities=row,
                 logits=logits,
+                raw_label=labels[int(logits.argmax())],
             )
         return answers
 
@@ -179,9 +185,10 @@ class FashionClassifier:
         return answers
 
     def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:
-        """The k most probable labels with their probabilities, best first."""
+        """The answer, then the most probable other labels, k in all, with their probabilities."""
         labels = self.vocabulary.labels[prediction.attribute]
-        best = np.argsort(-prediction.probabilities, kind="stable")[:k]
+        order = np.argsort(-prediction.probabilities, kind="stable")
+        best = [prediction.index, *(i for i in order if i != prediction.index)][:k]
         return [(labels[i], float(prediction.probabilities[i])) for i in best]
 
     def _weights(self, attribute: str, label: str) -> np.ndarray:
@@ -205,8 +212,3 @@ def _load(photo: ImageLike, position: int, total: int) -> np.ndarray:
             raise
         name = f" ({photo})" if isinstance(photo, str | PathLike) else ""
         raise images.ImageError(f"Photo {position + 1} of {total}{name}: {error}") from error
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max())
-    return shifted / shifted.sum()

@@ -15,11 +15,13 @@ class Prediction:
 
     Args:
         attribute: the head, such as ``"articleType"``.
-        label: the most probable label.
+        label: the answer. The category heads answer together, with the most probable path of
+            the taxonomy; the others with their most probable label.
         index: its position in the vocabulary.
-        probability: its softmax probability, 0–1.
+        probability: its calibrated probability, 0–1.
         probabilities: float32 (n_labels,), sums to 1.
-        logits: float32 (n_labels,).
+        logits: float32 (n_labels,), before the temperature.
+        raw_label: what the head says alone; differs from ``label`` where the heads disagreed.
     """
 
     attribute: str
@@ -28,6 +30,7 @@ class Prediction:
     probability: float
     probabilities: np.ndarray
     logits: np.ndarray
+    raw_label: str
 
     def __post_init__(self) -> None:
         _freeze(self.probabilities, self.logits)

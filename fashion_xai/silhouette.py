@@ -46,6 +46,6 @@ def silhouette(rgb: np.ndarray) -> np.ndarray | None:
     _, parts = cv2.connectedComponents(opened, connectivity=4)
     outside = parts == parts[0, 0]
     # What opening took from the background's rim comes back.
-    grown = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) & framed
-    product = grown[1:-1, 1:-1] == 0
+    grown = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) * framed
+    product = np.asarray(grown[1:-1, 1:-1] == 0)
     return product if LEAST <= product.mean() <= MOST else None

@@ -6,6 +6,7 @@ from PIL import Image
 
 from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
 from fashion_xai.images import prepare
+from fashion_xai.labels import CATEGORY_PATH
 from tests import garments
 
 
@@ -31,8 +32,12 @@ def test_predictions_are_the_softmax_of_the_networks_logits(small, photos):
             exact = np.exp(logits[i].astype(np.float64))
             np.testing.assert_allclose(p.logits, logits[i], atol=1e-4)
             np.testing.assert_allclose(p.probabilities, exact / exact.sum(), atol=1e-5)
-            assert p.label == small.vocabulary.labels[p.attribute][p.index]
-            assert p.probability == p.probabilities.max()
+            labels = small.vocabulary.labels[p.attribute]
+            assert (p.label, p.raw_label) == (labels[p.index], labels[logits[i].argmax()])
+            assert p.probability == p.probabilities[p.index]
+            assert small.top(p, 3)[0] == (p.label, p.probability)
+        path = tuple(answer[a].label for a in CATEGORY_PATH)
+        assert path in small.taxonomy
 
 
 def test_batches_of_any_size_give_the_same(small_bundle, photos):

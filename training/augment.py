@@ -8,6 +8,7 @@ exposure only as far as a colour keeps its name.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -153,7 +154,7 @@ class RandomBackground(Augmentation):
     SIZE = (128, 96)
     """Backgrounds are drawn at this size: a fifth of the cost, and rarely in focus anyway."""
 
-    GRAINS = {(4, 3): 55, (12, 9): 45, (40, 30): 30}
+    GRAINS: ClassVar = {(4, 3): 55, (12, 9): 45, (40, 30): 30}
     """Noise: grid → largest standard deviation in grey levels."""
 
     def __init__(self, seed, share, **kwargs):
@@ -204,7 +205,7 @@ class RandomBackground(Augmentation):
         return strength * ops.sin(2 * math.pi * waves * self.ramp(rgb) + phase)
 
     def pieces(self, rgb):
-        n, height, width = ops.shape(rgb)[:3]
+        height, width = ops.shape(rgb)[1:3]
         zoom = self.uniform(rgb, 0.25, 0.6)[:, 0, 0, 0]
         dx = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(width, "float32")
         dy = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(height, "float32")
@@ -295,6 +296,6 @@ class RandomErasing(Augmentation):
 
 
 def soften(photos, size: tuple[int, int]):
-    """Reduce the photos to ``size`` and enlarge them again: what that resolution cannot hold goes."""
+    """Reduce photos to ``size`` and enlarge them again: what that size cannot hold goes."""
     small = ops.image.resize(photos, size, interpolation="bilinear", antialias=True)
     return ops.image.resize(small, ops.shape(photos)[1:3], interpolation="bilinear")

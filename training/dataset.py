@@ -1,4 +1,4 @@
-"""Photos decoded once into packed arrays on disk with their backgrounds; batches drawn from them."""
+"""Photos and their backgrounds, packed once into arrays on disk, and batches drawn from them."""
 
 from __future__ import annotations
 
