@@ -41,3 +41,42 @@ def all_right(truth: np.ndarray, predicted: np.ndarray) -> float:
         predicted: int (n, attributes).
     """
     return float(((predicted == truth) | (truth < 0)).all(1).mean())
+
+
+def confidences(
+    truth: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The probability of each labelled row's answer (m,), and whether it is right (m,).
+
+    Args:
+        truth: int (n,), negative where missing.
+        probabilities: (n, k).
+        predicted: int (n,), the answers; None takes the most probable labels.
+    """
+    known = truth >= 0
+    if predicted is None:
+        predicted = probabilities.argmax(1)
+    answers = predicted[known]
+    return probabilities[known][np.arange(known.sum()), answers], answers == truth[known]
+
+
+def ece(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error, 0–1 (Guo et al. 2017, equation 3): equal-width bins.
+
+    Args:
+        confidence: (n,) in 0–1.
+        right: bool (n,).
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, weights=confidence - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def ece_at_best(confidence: np.ndarray, draws: int = 200, seed: int = 0) -> float:
+    """The mean :func:`ece` of a perfectly calibrated model with these confidences.
+
+    It is not zero: whether an answer is right is drawn with the stated probability.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.random((draws, len(confidence))) < confidence
+    return float(np.mean([ece(confidence, right) for right in drawn]))

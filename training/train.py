@@ -24,6 +24,7 @@ from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import CAM_LAYER, build_model, set_weights
 from training import augment, checkpoint, config, dataset, losses, splits
+from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.transfer import transfer
 
@@ -107,6 +108,7 @@ def run(settings: config.Config) -> Path:
     set_weights(final, model.get_weights())
     card = describe(settings, products, split, time.time() - started)
     bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
+    calibrate(settings.out / "bundle", catalogue)
     print(f"Bundle: {settings.out / 'bundle'}")
     return settings.out / "bundle"
 

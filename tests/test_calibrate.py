@@ -1,0 +1,105 @@
+"""Recovering what was planted, and the bundle that a fit leaves."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from fashion_xai import FashionClassifier, bundle, metrics
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.decoding import softmax
+from tests import garments
+from training import calibrate
+from training.losses import log_prior
+from training.splits import write_split
+
+RNG = np.random.default_rng(0)
+
+
+def labelled(n: int, k: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits too sure by ``temperature``, and truths drawn from the honest probabilities."""
+    honest = RNG.normal(0, 2, (n, k))
+    truth = (softmax(honest).cumsum(1) > RNG.random((n, 1))).argmax(1)
+    return truth, honest * temperature
+
+
+def test_a_planted_temperature_is_found():
+    truth, logits = labelled(20_000, 6, 2.5)
+    assert calibrate.fit_temperature(truth, logits) == pytest.approx(2.5, rel=0.03)
+    truth[::2] = -1  # missing labels do not count
+    assert calibrate.fit_temperature(truth, logits) == pytest.approx(2.5, rel=0.05)
+
+
+def test_a_planted_shift_of_the_prior_is_taken_back():
+    """A net that leans too far towards frequent labels loses the rare ones; the fit finds them."""
+    prior = log_prior(np.repeat(np.arange(4), [900, 80, 15, 5]), 4)
+    truth = RNG.integers(0, 4, 4000)
+    fair = 3 * np.eye(4)[truth] + RNG.normal(0, 1, (4000, 4))
+    leaning = fair + 0.5 * prior
+    fit = calibrate.fit_head(truth, leaning, prior)
+    assert fit["strength"] == pytest.approx(0.5, abs=0.15)
+    assert fit["after"]["macro_f1"] > fit["before"]["macro_f1"]
+    assert calibrate.choose_strength(truth, fair, prior) == pytest.approx(0, abs=0.1)
+
+
+def test_ece_by_hand():
+    """Two bins: three answers at .8, two right; one at .3, wrong: (3·|.8−2/3| + 1·.3) / 4."""
+    confidence = np.array([0.8, 0.8, 0.8, 0.3])
+    right = np.array([True, True, False, False])
+    assert metrics.ece(confidence, right, bins=2) == pytest.approx((0.4 + 0.3) / 4)
+    assert metrics.ece(np.array([1.0]), np.array([True])) == 0
+
+
+def test_a_perfectly_calibrated_model_has_the_ece_at_best():
+    truth, logits = labelled(3000, 5, 1.0)
+    confidence, right = metrics.confidences(truth, softmax(logits))
+    best = metrics.ece_at_best(confidence)
+    assert 0 < best < 0.03 and abs(metrics.ece(confidence, right) - best) < 0.012
+
+
+def test_confidences_follow_the_answers_given():
+    p = np.array([[0.2, 0.8], [0.6, 0.4], [0.5, 0.5]])
+    confidence, right = metrics.confidences(np.array([0, 1, -1]), p, np.array([0, 0, 0]))
+    np.testing.assert_allclose(confidence, [0.2, 0.6])
+    assert right.tolist() == [True, False]
+
+
+@pytest.fixture
+def split_bundle(small_bundle, tmp_path):
+    data = garments.write_catalogue(tmp_path / "catalogue", per_kind=8)
+    folder = shutil.copytree(small_bundle, tmp_path / "bundle")
+    sides = ["train", "validation"]
+    split = {p.id: sides[i % 2] for i, p in enumerate(Catalogue(data).products)}
+    write_split(tmp_path / "split.csv", split)
+    loaded = bundle.load(folder)
+    bundle.save(folder, loaded.model, loaded.vocabulary, loaded.taxonomy, loaded.card,
+                tmp_path / "split.csv")  # fmt: skip
+    return folder, data
+
+
+def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys):
+    folder, data = split_bundle
+    before = FashionClassifier.load(folder)
+    assert calibrate.main(["--bundle", str(folder), "--data", str(data)]) == 0
+    assert "| articleType |" in capsys.readouterr().out
+    after = FashionClassifier.load(folder)
+    card = after.bundle.card
+    assert set(card["temperatures"]) == set(after.attributes)
+    photo = garments.draw("bag")
+    (p,) = after.predict([photo])
+    for attribute, e in after.explain(photo).items():
+        shift = after.biases[attribute] - before.biases[attribute]
+        (old,) = before.predict([photo])
+        np.testing.assert_allclose(p[attribute].logits, old[attribute].logits + shift, atol=1e-4)
+        expected = softmax(p[attribute].logits, card["temperatures"][attribute])
+        np.testing.assert_allclose(p[attribute].probabilities, expected, rtol=1e-4)
+        target = after.vocabulary.index(attribute, e.target)
+        total = e.heatmap.sum() + after.biases[attribute][target]
+        assert total == pytest.approx(p[attribute].logits[target], abs=1e-3)
+
+
+def test_without_validation_products_nothing_is_written(small_bundle, drawn, capsys):
+    before = (small_bundle / "card.json").read_bytes()
+    assert calibrate.main(["--bundle", str(small_bundle), "--data", str(drawn)]) == 1
+    assert "no product of the bundle's train split" in capsys.readouterr().err
+    assert (small_bundle / "card.json").read_bytes() == before

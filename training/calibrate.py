@@ -1,0 +1,189 @@
+"""Fit on the validation split what training leaves open: ``python -m training.calibrate``.
+
+Per head two numbers, both found on the validation split alone:
+
+- the strength of a post-hoc logit adjustment (Menon et al. 2021, section 4.2): a multiple of the
+  log frequencies taken from the head's bias, so that rare labels get their due. It becomes part
+  of the bias: the logits, the maps and their identities stay exact;
+- a temperature (Guo et al. 2017), kept in the card, that makes the probabilities mean what they
+  say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from fashion_xai import bundle, metrics
+from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.decoding import softmax
+from training.dataset import encode, rows_of
+from training.evaluate import encode_truth, predict_all
+from training.losses import log_prior
+from training.splits import read_split
+
+STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
+"""Multiples of the log frequencies that are tried."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 wrong use."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.calibrate",
+        description="Fit each head's logit adjustment and temperature on the validation split and "
+        "write them into the bundle. training.train does this at its end.",
+    )
+    parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    parser.add_argument("--data", type=Path, required=True, help="the catalogue it was trained on")
+    args = parser.parse_args(argv)
+    try:
+        calibrate(args.bundle, Catalogue(args.data))
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        return 1
+    except (CatalogueError, bundle.BundleError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def calibrate(folder: Path, catalogue: Catalogue) -> None:
+    """Fit on the bundle's validation split and write the bundle anew.
+
+    Raises:
+        ValueError: the catalogue has no product of the training or the validation split.
+    """
+    classifier = FashionClassifier.load(folder)
+    split = read_split(folder / bundle.SPLIT)
+    sides = {
+        side: [catalogue.products[i] for i in rows_of(catalogue.products, split, side)]
+        for side in ("train", "validation")
+    }
+    for side, products in sides.items():
+        if not products:
+            raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
+    logits, used, rejected = predict_all(classifier, catalogue, sides["validation"])
+    if rejected:
+        print(summarise(rejected))
+    truth, _ = encode_truth(classifier.vocabulary, used)
+    frequencies = dict(
+        zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
+    )
+    fits = {
+        a: fit_head(truth[a], logits[a], log_prior(frequencies[a], logits[a].shape[1]))
+        for a in classifier.attributes
+    }
+    print(table(fits))
+    _write(classifier.bundle, fits)
+
+
+def fit_head(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> dict[str, Any]:
+    """Choose one head's adjustment and temperature.
+
+    Args:
+        truth: int (n,), negative where missing.
+        logits: (n, k).
+        prior: (k,) log frequencies of the training split.
+
+    Returns:
+        ``strength``, ``offset`` (k,) to add to the bias, ``temperature``, and the figures
+        before and after.
+    """
+    strength = choose_strength(truth, logits, prior)
+    offset = -strength * prior
+    offset -= offset.mean()  # the softmax does not see it; the bias stays small
+    adjusted = logits + offset
+    temperature = fit_temperature(truth, adjusted)
+    return {
+        "strength": strength,
+        "offset": offset,
+        "temperature": temperature,
+        "before": _figures(truth, logits, 1.0),
+        "after": _figures(truth, adjusted, temperature),
+    }
+
+
+def choose_strength(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
+    """The strength with the largest sum of accuracy and macro-F1; of equals the weakest."""
+
+    def score(strength: float) -> float:
+        adjusted = logits - strength * prior
+        return metrics.accuracy(truth, adjusted) + metrics.macro_f1(truth, adjusted)
+
+    return float(max(sorted(STRENGTHS, key=abs), key=score))
+
+
+def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature with the least negative log-likelihood."""
+    known = truth >= 0
+    rows = np.arange(known.sum())
+
+    def loss(log_t: float) -> float:
+        p = softmax(logits[known].astype(np.float64), np.exp(log_t))
+        return float(-np.log(np.maximum(p[rows, truth[known]], 1e-12)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def table(fits: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the fits changed, as a Markdown table."""
+    lines = [
+        "| head | adjustment | temperature | accuracy % | macro-F1 | ECE % | ECE % at best |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, fit in fits.items():
+        a, b = fit["before"], fit["after"]
+        lines.append(
+            f"| {name} | {fit['strength']:.2f} | {fit['temperature']:.2f} "
+            f"| {100 * a['accuracy']:.1f} → {100 * b['accuracy']:.1f} "
+            f"| {a['macro_f1']:.3f} → {b['macro_f1']:.3f} "
+            f"| {100 * a['ece']:.1f} → {100 * b['ece']:.1f} | {100 * b['ece_at_best']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[str, float]:
+    p = softmax(logits, temperature)
+    confidence, right = metrics.confidences(truth, p)
+    return {
+        "accuracy": metrics.accuracy(truth, logits),
+        "macro_f1": metrics.macro_f1(truth, logits),
+        "ece": metrics.ece(confidence, right),
+        "ece_at_best": metrics.ece_at_best(confidence),
+    }
+
+
+def _write(loaded: bundle.Bundle, fits: Mapping[str, Mapping[str, Any]]) -> None:
+    for attribute, fit in fits.items():
+        head = loaded.model.get_layer(attribute)
+        head.bias.assign_add(fit["offset"])
+    # Fitted a second time, the offsets add up and so do the strengths.
+    old = loaded.card.get("calibration", {})
+    strengths = {
+        a: old.get(a, {}).get("strength", 0.0) + fit["strength"] for a, fit in fits.items()
+    }
+    card = {
+        **loaded.card,
+        "temperatures": {a: fit["temperature"] for a, fit in fits.items()},
+        "calibration": {
+            a: {"strength": strengths[a], "before": fit["before"], "after": fit["after"]}
+            for a, fit in fits.items()
+        },
+        "metrics": {},  # of the uncalibrated heads
+    }
+    split = loaded.folder / bundle.SPLIT
+    bundle.save(loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
