@@ -2,35 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn import metrics
 
 
-def accuracy(truth: np.ndarray, logits: np.ndarray) -> float:
-    """Share of labelled rows whose largest logit is the true label's, 0–1.
+def accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Share of labelled rows that are predicted right, 0–1.
 
     Args:
         truth: int (n,), negative where missing.
-        logits: (n, k).
+        predicted: int (n,).
     """
-    return top_k(truth, logits, 1)
-
-
-def top_k(truth: np.ndarray, logits: np.ndarray, k: int) -> float:
-    """Share of labelled rows whose true label is among the k largest logits, 0–1."""
     known = truth >= 0
-    best = np.argsort(-logits[known], axis=1, kind="stable")[:, :k]
+    return float((predicted[known] == truth[known]).mean())
+
+
+def top_k(truth: np.ndarray, scores: np.ndarray, k: int) -> float:
+    """Share of labelled rows whose true label is among the k largest of scores (n, labels), 0–1."""
+    known = truth >= 0
+    best = np.argsort(-scores[known], axis=1, kind="stable")[:, :k]
     return float((best == truth[known, None]).any(1).mean())
 
 
-def macro_f1(truth: np.ndarray, logits: np.ndarray) -> float:
+def macro_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Unweighted mean of the F1 of every label that is true or predicted in these rows, 0–1.
 
     Labels that are neither have no F1; they are not counted (scikit-learn's default).
     """
+    return _f1(truth, predicted, "macro")
+
+
+def weighted_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean of the labels' F1, each weighing as many rows as it is true in, 0–1."""
+    return _f1(truth, predicted, "weighted")
+
+
+def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Mean over the labels that occur of the share of their rows predicted right, 0–1."""
     known = truth >= 0
-    predicted = logits[known].argmax(1)
-    return float(metrics.f1_score(truth[known], predicted, average="macro", zero_division=0.0))
+    rows = np.bincount(truth[known])
+    right = np.bincount(truth[known & (predicted == truth)], minlength=len(rows))
+    return float((right[rows > 0] / rows[rows > 0]).mean())
+
+
+def _f1(truth: np.ndarray, predicted: np.ndarray, average: str) -> float:
+    known = truth >= 0
+    return float(
+        metrics.f1_score(truth[known], predicted[known], average=average, zero_division=0.0)
+    )
 
 
 def all_right(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -80,3 +101,22 @@ def ece_at_best(confidence: np.ndarray, draws: int = 200, seed: int = 0) -> floa
     rng = np.random.default_rng(seed)
     drawn = rng.random((draws, len(confidence))) < confidence
     return float(np.mean([ece(confidence, right) for right in drawn]))
+
+
+def interval(
+    statistic: Callable[..., float], *rows: np.ndarray, draws: int = 300, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a statistic (percentile method, Efron & Tibshirani 1993).
+
+    Args:
+        statistic: takes resampled ``rows`` and returns a number.
+        rows: arrays of equal length n, resampled together.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(rows[0])
+    values = []
+    for _ in range(draws):
+        chosen = rng.integers(0, n, n)
+        values.append(statistic(*(x[chosen] for x in rows)))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

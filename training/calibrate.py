@@ -27,8 +27,8 @@ from fashion_xai import bundle, metrics
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
+from training.answers import encode_truth, predict_all
 from training.dataset import encode, rows_of
-from training.evaluate import encode_truth, predict_all
 from training.losses import log_prior
 from training.splits import read_split
 
@@ -117,7 +117,7 @@ def choose_strength(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) ->
     """The strength with the largest sum of accuracy and macro-F1; of equals the weakest."""
 
     def score(strength: float) -> float:
-        adjusted = logits - strength * prior
+        adjusted = (logits - strength * prior).argmax(1)
         return metrics.accuracy(truth, adjusted) + metrics.macro_f1(truth, adjusted)
 
     return float(max(sorted(STRENGTHS, key=abs), key=score))
@@ -155,9 +155,10 @@ def table(fits: Mapping[str, Mapping[str, Any]]) -> str:
 def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[str, float]:
     p = softmax(logits, temperature)
     confidence, right = metrics.confidences(truth, p)
+    predicted = logits.argmax(1)
     return {
-        "accuracy": metrics.accuracy(truth, logits),
-        "macro_f1": metrics.macro_f1(truth, logits),
+        "accuracy": metrics.accuracy(truth, predicted),
+        "macro_f1": metrics.macro_f1(truth, predicted),
         "ece": metrics.ece(confidence, right),
         "ece_at_best": metrics.ece_at_best(confidence),
     }

@@ -14,38 +14,22 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
 import numpy as np
-from tqdm import tqdm
 
-from fashion_xai import bundle, metrics
-from fashion_xai.catalogue import Catalogue, CatalogueError, Product, Rejected, summarise
+from fashion_xai import bundle, metrics, report
+from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.images import ImageError
-from fashion_xai.labels import MISSING, Vocabulary
+from fashion_xai.labels import CATEGORY_PATH, Vocabulary
+from training.answers import Answers, Change, encode_truth, predict_all
 from training.splits import SPLITS, read_split
+from training.stress import STRESSES
 
-CHUNK = 256
+FEW_CLASSES = 45
+"""Condition-CNN (Kolisnik et al. 2021) reports articleType on the 45 most frequent labels."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate",
-        description="Accuracy, macro-F1 and top-3 of each head on one side of the bundle's split.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--bundle", type=Path, default=bundle.SHIPPED, help="folder of the bundle")
-    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
-    add("--images", type=Path, help="folder or zip of larger photos of the same ids")
-    add(
-        "--split",
-        choices=[*SPLITS, "all"],
-        default="test",
-        help="side of the bundle's own split; 'all' takes every product of --data",
-    )
-    add("--json", type=Path, help="also write the figures to this file")
-    add("--write-card", action="store_true", help="also keep the figures in the bundle's card")
-    args = parser.parse_args(argv)
+    args = parse(argv)
     try:
         run(args)
     except KeyboardInterrupt:
@@ -57,110 +41,312 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.evaluate",
+        description="Measure each head on one side of the bundle's split: accuracy, top-3, "
+        "macro-F1 and more, with bootstrap intervals.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--bundle", type=Path, default=bundle.SHIPPED, help="folder of the bundle")
+    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add(
+        "--images",
+        type=Path,
+        help="folder or zip of larger photos of the same ids: the products that have one are "
+        "measured on both, side by side",
+    )
+    add(
+        "--split",
+        choices=[*SPLITS, "all"],
+        default="test",
+        help="side of the bundle's own split; 'all' takes every product of --data",
+    )
+    add(
+        "--stress",
+        action="store_true",
+        help=f"measure again on photos made harder: {', '.join(STRESSES)}",
+    )
+    add("--limit", type=int, metavar="N", help="the first N products of the split only")
+    add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
+    add("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    add("--write-card", action="store_true", help="keep the figures in the bundle's card")
+    return parser.parse_args(argv)
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure, print and write what was asked for; returns the figures."""
     classifier = FashionClassifier.load(args.bundle)
-    catalogue = Catalogue(args.data, args.images)
-    products = catalogue.products
-    if args.split != "all":
-        split = read_split(args.bundle / bundle.SPLIT)
-        products = [p for p in products if split.get(p.id) == args.split]
-    if not products:
-        raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
+    catalogue = Catalogue(args.data)
+    products = choose(catalogue, args)
     logits, used, rejected = predict_all(classifier, catalogue, products)
     if left_out := summarise([*catalogue.rejected, *rejected]):
         print(left_out)
     truth, unknown = encode_truth(classifier.vocabulary, used)
     if unknown:
         print(f"Labels the bundle does not know, counted as wrong: {dict(unknown)}")
-    figures = measure(truth, logits)
+    answers = Answers.of(classifier.decoder, truth, logits)
+    figures = measure(classifier, answers)
     figures["photos_left_out"] = len(rejected)
+    figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
+    if args.images:
+        figures["larger"] = compare_larger(classifier, args, used)
+    if args.stress:
+        figures["stress"] = measure_stress(classifier, catalogue, used)
     print(table(figures, args.split))
+    if args.out:
+        from training import evaluation_page  # matplotlib is slow to import
+
+        args.out.mkdir(parents=True, exist_ok=True)
+        evaluation_page.write(args.out, classifier, catalogue, used, answers, figures, args.split)
+        print(f"Page: {args.out / 'evaluation.html'}")
     if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        report.write(args.json, json.dumps(figures, indent=1) + "\n")
     if args.write_card:
         card = bundle.read_card(args.bundle)
         bundle.update_card(args.bundle, metrics={**card["metrics"], args.split: figures})
     return figures
 
 
-def predict_all(
+def choose(catalogue: Catalogue, args: argparse.Namespace) -> list[Product]:
+    """The products of the chosen side of the bundle's split."""
+    products = catalogue.products
+    if args.split != "all":
+        split = read_split(args.bundle / bundle.SPLIT)
+        products = [p for p in products if split.get(p.id) == args.split]
+    if not products:
+        raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
+    return products[: args.limit]
+
+
+def measure(classifier: FashionClassifier, answers: Answers) -> dict[str, Any]:
+    """All figures of one run, shares in 0–1; ``raw`` is without the taxonomy."""
+    heads = {a: measure_head(answers, a) for a in classifier.attributes}
+    true, predicted, raw = (
+        np.stack([x[a] for a in classifier.attributes], 1)
+        for x in (answers.truth, answers.predicted, answers.raw)
+    )
+    return {
+        "heads": heads,
+        "all_right": metrics.all_right(true, predicted),
+        "all_right_interval": metrics.interval(metrics.all_right, true, predicted),
+        "all_right_raw": metrics.all_right(true, raw),
+        "consistent_raw": consistent(classifier, answers.raw),
+        "products": len(true),
+    }
+
+
+def measure_head(answers: Answers, attribute: str) -> dict[str, Any]:
+    """The figures of one head."""
+    y, p = answers.truth[attribute], answers.probabilities[attribute]
+    x, raw = answers.predicted[attribute], answers.raw[attribute]
+    confidence, right = metrics.confidences(y, p, x)
+    return {
+        "accuracy": metrics.accuracy(y, x),
+        "accuracy_interval": metrics.interval(metrics.accuracy, y, x),
+        "macro_f1": metrics.macro_f1(y, x),
+        "macro_f1_interval": metrics.interval(metrics.macro_f1, y, x),
+        "weighted_f1": metrics.weighted_f1(y, x),
+        "balanced_accuracy": metrics.balanced_accuracy(y, x),
+        "top3": metrics.top_k(y, p, 3),
+        "ece": metrics.ece(confidence, right),
+        "ece_at_best": metrics.ece_at_best(confidence),
+        "raw": {"accuracy": metrics.accuracy(y, raw), "macro_f1": metrics.macro_f1(y, raw)},
+        "products": int((y >= 0).sum()),
+        "classes": len(np.unique(y[y >= 0])),
+        "classes_known": int(p.shape[1]),
+    }
+
+
+def consistent(classifier: FashionClassifier, indices: Mapping[str, np.ndarray]) -> float | None:
+    """Share of the category answers that are a path of the taxonomy; None without such heads."""
+    paths = classifier.decoder.paths
+    if paths is None:
+        return None
+    known = {tuple(path) for path in paths.tolist()}
+    triples = np.stack([indices[a] for a in CATEGORY_PATH], 1).tolist()
+    return float(np.mean([tuple(triple) in known for triple in triples]))
+
+
+def measure_few(
+    vocabulary: Vocabulary, answers: Answers, catalogue: Sequence[Product]
+) -> dict[str, Any] | None:
+    """articleType on the products of its 45 most frequent labels, choosing among those only."""
+    if "articleType" not in vocabulary.attributes:
+        return None
+    counts = Counter(p.labels["articleType"] for p in catalogue)
+    labels = vocabulary.labels["articleType"]
+    known = [label for label, _ in counts.most_common() if label in labels]
+    few = np.array([labels.index(label) for label in known[:FEW_CLASSES]])
+    rows = np.isin(answers.truth["articleType"], few)
+    truth = answers.truth["articleType"][rows]
+    among = few[answers.probabilities["articleType"][rows][:, few].argmax(1)]
+    return {
+        "accuracy": metrics.accuracy(truth, among),
+        "accuracy_among_all": metrics.accuracy(truth, answers.predicted["articleType"][rows]),
+        "macro_f1": metrics.macro_f1(truth, among),
+        "products": int(rows.sum()),
+        "classes": len(few),
+    }
+
+
+def measure_stress(
     classifier: FashionClassifier, catalogue: Catalogue, products: Sequence[Product]
-) -> tuple[dict[str, np.ndarray], list[Product], list[Rejected]]:
-    """Attribute → logits (n, k), the n products, and those whose photo cannot be used."""
-    rows: list[dict[str, np.ndarray]] = []
-    used: list[Product] = []
-    rejected: list[Rejected] = []
-    bar = tqdm(total=len(products), unit="photo", desc="predicting")
-    for start in range(0, len(products), CHUNK):
-        photos = []
-        for product in products[start : start + CHUNK]:
-            try:
-                photos.append(catalogue.photo(product))
-                used.append(product)
-            except ImageError as error:
-                rejected.append(Rejected(product.row, product.id, str(error)))
-        rows += [reading.logits for reading in classifier.read(photos)]
-        bar.update(len(products[start : start + CHUNK]))
-    bar.close()
-    if not rows:
-        raise ValueError(f"{catalogue.source}: no photo could be used. {summarise(rejected)}")
-    return {a: np.stack([r[a] for r in rows]) for a in classifier.attributes}, used, rejected
+) -> dict[str, dict[str, float]]:
+    """Stress → head → accuracy, and ``all_right``, on the same products."""
+    figures = {}
+    for name, change in STRESSES.items():
+        answers, _ = _answers(classifier, catalogue, products, change, name)
+        figures[name] = _accuracies(classifier, answers)
+    return figures
 
 
-def encode_truth(
-    vocabulary: Vocabulary, products: Sequence[Product]
-) -> tuple[dict[str, np.ndarray], Counter]:
-    """Attribute → true indices (n,), and the labels unknown to the bundle with their counts.
+def compare_larger(
+    classifier: FashionClassifier, args: argparse.Namespace, products: Sequence[Product]
+) -> dict[str, Any]:
+    """The products that have a larger photo, on it and on the smaller one."""
+    small, larger = Catalogue(args.data), Catalogue(args.data, args.images)
+    pairs = [p for p in products if p.id in larger.replaced]
+    if not pairs:
+        raise ValueError(f"{args.images}: no photo of a product of this split.")
+    on_small, used = _answers(classifier, small, pairs, None, "smaller photos")
+    on_larger, also_used = _answers(classifier, larger, pairs, None, "larger photos")
+    if used != also_used:
+        raise ValueError(f"{args.images}: some larger photos cannot be used; take them out.")
+    figures: dict[str, Any] = {
+        "products": len(used),
+        "small": _accuracies(classifier, on_small),
+        "larger": _accuracies(classifier, on_larger),
+        "loss_interval": {},
+    }
+    for a in classifier.attributes:
+        known = on_small.truth[a] >= 0
+        loss = (on_small.predicted[a] == on_small.truth[a]) * 1.0
+        loss -= on_larger.predicted[a] == on_larger.truth[a]
+        figures["loss_interval"][a] = metrics.interval(
+            lambda x: float(x.mean()), loss[known], draws=1000
+        )
+    return figures
 
-    A label the bundle never learnt gets an index past its last one, so that it is always wrong.
-    """
-    unknown: Counter = Counter()
-    truth = {}
-    for attribute, labels in vocabulary.labels.items():
-        index: dict[str | None, int] = {label: i for i, label in enumerate(labels)}
-        index[None] = MISSING
-        seen = [product.labels[attribute] for product in products]
-        strange = Counter(f"{attribute}={label}" for label in seen if label not in index)
-        unknown.update(strange)
-        for label in seen:
-            index.setdefault(label, len(index) - 1)  # None holds one place
-        truth[attribute] = np.array([index[label] for label in seen], np.int32)
-    return truth, unknown
+
+def _answers(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    change: Change | None,
+    name: str,
+) -> tuple[Answers, list[Product]]:
+    logits, used, _ = predict_all(classifier, catalogue, products, change, name)
+    truth, _ = encode_truth(classifier.vocabulary, used)
+    return Answers.of(classifier.decoder, truth, logits), used
 
 
-def measure(truth: Mapping[str, np.ndarray], logits: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """All figures of one run, shares in 0–1."""
-    heads = {}
-    for attribute, x in logits.items():
-        y = truth[attribute]
-        heads[attribute] = {
-            "accuracy": metrics.accuracy(y, x),
-            "macro_f1": metrics.macro_f1(y, x),
-            "top3": metrics.top_k(y, x, 3),
-            "products": int((y >= 0).sum()),
-            "classes": len(np.unique(y[y >= 0])),
-            "classes_known": int(x.shape[1]),
-        }
-    true = np.stack([truth[a] for a in logits], 1)
-    predicted = np.stack([x.argmax(1) for x in logits.values()], 1)
-    return {"heads": heads, "all_right": metrics.all_right(true, predicted), "products": len(true)}
+def _accuracies(classifier: FashionClassifier, answers: Answers) -> dict[str, float]:
+    true = np.stack([answers.truth[a] for a in classifier.attributes], 1)
+    predicted = np.stack([answers.predicted[a] for a in classifier.attributes], 1)
+    return {
+        **{
+            a: metrics.accuracy(answers.truth[a], answers.predicted[a])
+            for a in classifier.attributes
+        },
+        "all_right": metrics.all_right(true, predicted),
+    }
 
 
 def table(figures: Mapping[str, Any], split: str) -> str:
-    """The figures as a Markdown table."""
+    """The figures as Markdown tables."""
     lines = [
         f"{split} split, {figures['products']:,} products",
         "",
-        "| head | accuracy % | macro-F1 | top-3 % | products | classes here / known |",
-        "|---|---|---|---|---|---|",
+        "| head | accuracy % (95 %) | macro-F1 (95 %) | weighted F1 | balanced acc. % | top-3 % "
+        "| ECE % (at best) | products | classes here / known |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, f in figures["heads"].items():
+        low, high = f["accuracy_interval"]
+        low_f1, high_f1 = f["macro_f1_interval"]
         lines.append(
-            f"| {name} | {100 * f['accuracy']:.1f} | {f['macro_f1']:.3f} | {100 * f['top3']:.1f} "
+            f"| {name} | {100 * f['accuracy']:.1f} ({100 * low:.1f}–{100 * high:.1f}) "
+            f"| {f['macro_f1']:.3f} ({low_f1:.3f}–{high_f1:.3f}) | {f['weighted_f1']:.3f} "
+            f"| {100 * f['balanced_accuracy']:.1f} | {100 * f['top3']:.1f} "
+            f"| {100 * f['ece']:.1f} ({100 * f['ece_at_best']:.1f}) "
             f"| {f['products']:,} | {f['classes']} / {f['classes_known']} |"
         )
-    lines += ["", f"all {len(figures['heads'])} right: {100 * figures['all_right']:.1f} %"]
+    low, high = figures["all_right_interval"]
+    lines += [
+        "",
+        f"all {len(figures['heads'])} right: {100 * figures['all_right']:.1f} % "
+        f"({100 * low:.1f}–{100 * high:.1f})",
+        *_consistency_lines(figures),
+        *_few_lines(figures.get("articleType_45")),
+        *_larger_lines(figures.get("larger")),
+        *_stress_lines(figures),
+    ]
     return "\n".join(lines)
+
+
+def _consistency_lines(figures: Mapping[str, Any]) -> list[str]:
+    if figures["consistent_raw"] is None:
+        return []
+    raw = ", ".join(
+        f"{a} {100 * f['raw']['accuracy']:.1f} % / {f['raw']['macro_f1']:.3f}"
+        for a, f in figures["heads"].items()
+        if a in CATEGORY_PATH
+    )
+    return [
+        f"each head alone: {raw}, all right {100 * figures['all_right_raw']:.1f} %; "
+        f"{100 * figures['consistent_raw']:.1f} % of the category answers fit the taxonomy",
+    ]
+
+
+def _few_lines(few: Mapping[str, Any] | None) -> list[str]:
+    if not few:
+        return []
+    return [
+        f"articleType on its {few['classes']} most frequent labels ({few['products']:,} products): "
+        f"{100 * few['accuracy']:.1f} %, macro-F1 {few['macro_f1']:.3f}; choosing among all labels "
+        f"{100 * few['accuracy_among_all']:.1f} %",
+    ]
+
+
+def _larger_lines(larger: Mapping[str, Any] | None) -> list[str]:
+    if not larger:
+        return []
+    lines = [
+        "",
+        f"{larger['products']:,} products with a smaller and a larger photo, accuracy %:",
+        "",
+        "| head | smaller | larger | points lost (95 %, paired) |",
+        "|---|---|---|---|",
+    ]
+    for a, (low, high) in larger["loss_interval"].items():
+        s, x = larger["small"][a], larger["larger"][a]
+        lines.append(
+            f"| {a} | {100 * s:.1f} | {100 * x:.1f} "
+            f"| {100 * (s - x):.1f} ({100 * low:.1f}–{100 * high:.1f}) |"
+        )
+    return lines
+
+
+def _stress_lines(figures: Mapping[str, Any]) -> list[str]:
+    if "stress" not in figures:
+        return []
+    heads = list(figures["heads"])
+    plain = {a: figures["heads"][a]["accuracy"] for a in heads} | {
+        "all_right": figures["all_right"]
+    }
+    lines = [
+        "",
+        f"Accuracy % on the same {figures['products']:,} photos made harder (training.stress):",
+        "",
+        f"| photos | {' | '.join(heads)} | all right |",
+        "|" + "---|" * (len(heads) + 2),
+    ]
+    for name, row in {"as they are": plain, **figures["stress"]}.items():
+        cells = " | ".join(f"{100 * row[a]:.1f}" for a in (*heads, "all_right"))
+        lines.append(f"| {name} | {cells} |")
+    return lines
 
 
 if __name__ == "__main__":

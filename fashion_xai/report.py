@@ -1,0 +1,106 @@
+"""A self-contained HTML page: tables, figures and photos in one file that needs no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+STYLE = """
+:root {color-scheme: light}
+body {font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
+      color: #1c1c1e; background: #fff}
+h1 {font-size: 1.7rem} h2 {font-size: 1.25rem; margin-top: 2.4rem} h3 {font-size: 1.05rem}
+table {border-collapse: collapse; margin: .6rem 0} caption {text-align: left; font-weight: 600}
+th, td {padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left}
+td.n, th.n {text-align: right; font-variant-numeric: tabular-nums}
+img.figure {max-width: 100%; height: auto}
+.sheet {display: flex; flex-wrap: wrap; gap: .6rem}
+.sheet figure {margin: 0; width: 7.5rem; break-inside: avoid}
+.sheet img {width: 100%; border: 1px solid #ddd}
+.sheet figcaption {font-size: .75rem; line-height: 1.25; overflow-wrap: anywhere}
+.scroll {overflow-x: auto} .note {color: #555}
+@media print {body {margin: 0; max-width: none} h2 {break-after: avoid}}
+"""
+
+
+def page(title: str, *parts: str) -> str:
+    """A whole document. ``parts`` are HTML: whatever comes from data must be escaped by now."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
+        f"<body><main><h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+    )
+
+
+def paragraph(text: str) -> str:
+    """Plain text as a paragraph."""
+    return f"<p>{escape(text)}</p>"
+
+
+def heading(text: str, level: int = 2) -> str:
+    """A heading; 2 for a section, 3 inside one."""
+    return f"<h{level}>{escape(text)}</h{level}>"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
+    """Text or numbers as a table; numbers stand right. Everything is escaped."""
+    top = "".join(f'<th scope="col">{escape(str(x))}</th>' for x in header)
+    body = "".join("<tr>" + "".join(_cell(x) for x in row) + "</tr>" for row in rows)
+    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return (
+        f'<div class="scroll"><table>{named}<thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int | float | np.number):
+        text = f"{value:,}" if isinstance(value, int | np.integer) else f"{value:.3g}"
+        return f'<td class="n">{text}</td>'
+    return f"<td>{escape(str(value))}</td>"
+
+
+def image(png: bytes, alt: str) -> str:
+    """An encoded PNG as part of the page."""
+    data = base64.b64encode(png).decode()
+    return f'<img class="figure" src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+
+
+def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> str:
+    """A contact sheet of (uint8 RGB photo, caption) pairs."""
+    figures = []
+    for photo, caption in photos:
+        ok, data = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+        if not ok:
+            raise ValueError(f"Expected an RGB photo. Received: shape {photo.shape}")
+        uri = base64.b64encode(data.tobytes()).decode()
+        figures.append(
+            f'<figure><img src="data:image/jpeg;base64,{uri}" alt="{escape(caption)}">'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return f'<div class="sheet">{"".join(figures)}</div>'
+
+
+def png(figure) -> bytes:
+    """A matplotlib figure as PNG bytes; the figure is closed."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def write(path: Path, data: str | bytes) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data.encode() if isinstance(data, str) else data)
+    os.replace(part, path)

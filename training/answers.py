@@ -1,0 +1,102 @@
+"""What a bundle answers about labelled products, beside what is true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from fashion_xai.catalogue import Catalogue, Product, Rejected, summarise
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.decoding import Decoder
+from fashion_xai.images import ImageError
+from fashion_xai.labels import MISSING, Vocabulary
+
+CHUNK = 256
+
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a bundle says about n products beside what is true.
+
+    Args:
+        truth: attribute → int (n,), negative where missing.
+        probabilities: attribute → calibrated probabilities (n, k).
+        predicted: attribute → int (n,), the answers, decoded along the taxonomy.
+        raw: attribute → int (n,), what each head says alone.
+    """
+
+    truth: dict[str, np.ndarray]
+    probabilities: dict[str, np.ndarray]
+    predicted: dict[str, np.ndarray]
+    raw: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls, decoder: Decoder, truth: dict[str, np.ndarray], logits: Mapping[str, np.ndarray]
+    ) -> Answers:
+        probabilities = decoder.probabilities(logits)
+        raw = {a: p.argmax(1) for a, p in probabilities.items()}
+        return cls(truth, probabilities, decoder.labels(probabilities), raw)
+
+
+def predict_all(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    change: Change | None = None,
+    name: str = "predicting",
+) -> tuple[dict[str, np.ndarray], list[Product], list[Rejected]]:
+    """Attribute → logits (n, k), the n products, and those whose photo cannot be used.
+
+    Args:
+        change: applied to each photo before the network sees it, with a generator seeded by
+            the product's place.
+        name: on the progress bar.
+    """
+    rows: list[dict[str, np.ndarray]] = []
+    used: list[Product] = []
+    rejected: list[Rejected] = []
+    bar = tqdm(total=len(products), unit="photo", desc=name)
+    for start in range(0, len(products), CHUNK):
+        photos = []
+        for place, product in enumerate(products[start : start + CHUNK], start):
+            try:
+                photo = catalogue.photo(product)
+            except ImageError as error:
+                rejected.append(Rejected(product.row, product.id, str(error)))
+                continue
+            photos.append(photo if change is None else change(photo, np.random.default_rng(place)))
+            used.append(product)
+        rows += [reading.logits for reading in classifier.read(photos)]
+        bar.update(len(products[start : start + CHUNK]))
+    bar.close()
+    if not rows:
+        raise ValueError(f"{catalogue.source}: no photo could be used. {summarise(rejected)}")
+    return {a: np.stack([r[a] for r in rows]) for a in classifier.attributes}, used, rejected
+
+
+def encode_truth(
+    vocabulary: Vocabulary, products: Sequence[Product]
+) -> tuple[dict[str, np.ndarray], Counter]:
+    """Attribute → true indices (n,), and the labels unknown to the bundle with their counts.
+
+    A label the bundle never learnt gets an index past its last one, so that it is always wrong.
+    """
+    unknown: Counter = Counter()
+    truth = {}
+    for attribute, labels in vocabulary.labels.items():
+        index: dict[str | None, int] = {label: i for i, label in enumerate(labels)}
+        index[None] = MISSING
+        seen = [product.labels[attribute] for product in products]
+        strange = Counter(f"{attribute}={label}" for label in seen if label not in index)
+        unknown.update(strange)
+        for label in seen:
+            index.setdefault(label, len(index) - 1)  # None holds one place
+        truth[attribute] = np.array([index[label] for label in seen], np.int32)
+    return truth, unknown

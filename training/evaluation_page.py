@@ -1,0 +1,229 @@
+"""The evaluation as one HTML page with its figures as PNGs, made from the user's own catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no window, also without a display
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.metrics import precision_recall_fscore_support
+
+from fashion_xai import report
+from fashion_xai.catalogue import Catalogue, Product
+from fashion_xai.classifier import FashionClassifier
+from training.answers import Answers
+
+PAIRS, PHOTOS = 20, 8
+"""Confused pairs per head in the table; photos of each of the first pairs on its sheet."""
+
+SHEETS = 6
+
+
+def write(
+    out: Path,
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    answers: Answers,
+    figures: Mapping[str, Any],
+    split: str,
+) -> None:
+    """Write evaluation.html, figures.json (every label's figures too) and the PNGs into ``out``."""
+    details: dict[str, dict[str, Any]] = {
+        a: {
+            "per_class": per_class(answers, a, classifier.vocabulary.labels[a]),
+            "confusions": confusions(answers, a, classifier.vocabulary.labels[a]),
+        }
+        for a in classifier.attributes
+    }
+    pictures = {
+        f"reliability-{a}.png": report.png(reliability(answers, a)) for a in classifier.attributes
+    }
+    pictures |= {
+        f"f1-{a}.png": report.png(f1_by_support(details[a]["per_class"], a))
+        for a in classifier.attributes
+    }
+    for name, data in pictures.items():
+        report.write(out / name, data)
+    full = json.dumps({**figures, "details": details}, indent=1, ensure_ascii=False)
+    report.write(out / "figures.json", full + "\n")
+    parts = [overview(figures, split)]
+    for a in classifier.attributes:
+        parts += [
+            report.heading(a),
+            report.image(pictures[f"reliability-{a}.png"], f"Reliability of {a}"),
+            report.image(pictures[f"f1-{a}.png"], f"F1 of each {a} by its number of products"),
+            pairs_table(details[a]["confusions"]),
+            class_table(details[a]["per_class"]),
+        ]
+        if a == "articleType":
+            parts.append(sheets(classifier, catalogue, products, answers, a))
+    report.write(out / "evaluation.html", report.page(f"Evaluation, {split} split", *parts))
+
+
+def per_class(
+    answers: Answers, attribute: str, labels: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Label → precision, recall, F1 and support, for labels that are true or predicted."""
+    y, x = answers.truth[attribute], answers.predicted[attribute]
+    known = (y >= 0) & (y < len(labels))
+    seen = np.union1d(y[known], x[known])
+    columns = precision_recall_fscore_support(
+        y[known], x[known], labels=seen, zero_division=np.float64(0.0)
+    )
+    rows = zip(seen, *columns, strict=True)
+    return {
+        labels[i]: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(s)}
+        for i, p, r, f, s in rows
+    }
+
+
+def confusions(answers: Answers, attribute: str, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The most frequent wrong pairs: true, predicted, count, and their share of the true label."""
+    y, x = answers.truth[attribute], answers.predicted[attribute]
+    known = (y >= 0) & (y < len(labels))
+    totals = Counter(y[known].tolist())
+    wrong = Counter((t, p) for t, p in zip(y[known].tolist(), x[known].tolist()) if t != p)
+    return [
+        {"true": labels[t], "predicted": labels[p], "count": n, "share": n / totals[t]}
+        for (t, p), n in wrong.most_common(PAIRS)
+    ]
+
+
+def overview(figures: Mapping[str, Any], split: str) -> str:
+    """All heads in one table, and the photos made harder."""
+    columns = (
+        "accuracy %|95 %|macro-F1|95 % |weighted F1|balanced acc. %|top-3 %|ECE %|ECE % at best"
+    )
+    header = ["head", *columns.split("|"), "products", "labels here", "labels known"]
+    rows = [
+        [
+            name,
+            100 * f["accuracy"],
+            _span(f["accuracy_interval"], 100),
+            f["macro_f1"],
+            _span(f["macro_f1_interval"], 1),
+            f["weighted_f1"],
+            100 * f["balanced_accuracy"],
+            100 * f["top3"],
+            100 * f["ece"],
+            100 * f["ece_at_best"],
+            f["products"],
+            f["classes"],
+            f["classes_known"],
+        ]
+        for name, f in figures["heads"].items()
+    ]
+    parts = [
+        report.paragraph(
+            f"{figures['products']:,} products of the {split} split; all attributes right: "
+            f"{100 * figures['all_right']:.1f} % "
+            f"({_span(figures['all_right_interval'], 100)}). Intervals: bootstrap over products. "
+            "ECE at best: that of a perfectly calibrated model with the same confidences."
+        ),
+        report.table(header, rows),
+    ]
+    if "stress" in figures:
+        heads = list(figures["heads"])
+        rows = [
+            [name, *(100 * row[a] for a in heads), 100 * row["all_right"]]
+            for name, row in figures["stress"].items()
+        ]
+        parts.append(
+            report.table(["photos", *heads, "all right"], rows, "Accuracy % on photos made harder")
+        )
+    return "\n".join(parts)
+
+
+def reliability(answers: Answers, attribute: str, bins: int = 10):
+    """Share of right answers against stated probability, with how many answers there are."""
+    y, x = answers.truth[attribute], answers.predicted[attribute]
+    known = y >= 0
+    p = answers.probabilities[attribute][known, x[known]]
+    right = x[known] == y[known]
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    hits = np.bincount(place, weights=right, minlength=bins)
+    stated = np.bincount(place, weights=p, minlength=bins)
+    some = counts > 0
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(4.6, 4.6), sharex=True, height_ratios=(3, 1)
+    )
+    top.plot([0, 1], [0, 1], color="0.6", lw=1)
+    top.plot(stated[some] / counts[some], hits[some] / counts[some], "o-", color="#0b5cad")
+    top.set_ylabel("share right")
+    bottom.bar((np.arange(bins) + 0.5) / bins, counts, 0.9 / bins, color="#0b5cad")
+    bottom.set(xlabel="stated probability", ylabel="answers")
+    top.set_title(f"{attribute}: does the probability mean what it says?", fontsize=10)
+    return figure
+
+
+def f1_by_support(classes: Mapping[str, Mapping[str, float]], attribute: str):
+    """F1 of every label against its number of products: where the long tail costs."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.6))
+    support = [max(c["support"], 0.5) for c in classes.values()]
+    axes.plot(support, [c["f1"] for c in classes.values()], "o", color="#0b5cad", alpha=0.6)
+    axes.set(xscale="log", xlabel="products of the label", ylabel="F1", ylim=(-0.03, 1.03))
+    axes.set_title(f"{attribute}: every label", fontsize=10)
+    worst = sorted(classes.items(), key=lambda item: (item[1]["f1"] - 1) * item[1]["support"])[:8]
+    for label, c in worst:
+        axes.annotate(label, (max(c["support"], 0.5), c["f1"]), fontsize=7, xytext=(3, 3),
+                      textcoords="offset points")  # fmt: skip
+    return figure
+
+
+def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
+    rows = [[c["true"], c["predicted"], c["count"], 100 * c["share"]] for c in pairs]
+    header = ["true", "predicted", "products", "% of the true label"]
+    return report.table(header, rows, "Most frequent confusions")
+
+
+def class_table(classes: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        [label, c["support"], c["precision"], c["recall"], c["f1"]]
+        for label, c in sorted(classes.items(), key=lambda item: -item[1]["support"])
+    ]
+    header = ["label", "products", "precision", "recall", "F1"]
+    return report.table(header, rows, "Every label")
+
+
+def sheets(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    answers: Answers,
+    attribute: str,
+) -> str:
+    """Photos of the most frequent confusions, most confident first."""
+    labels = classifier.vocabulary.labels[attribute]
+    y, x = answers.truth[attribute], answers.predicted[attribute]
+    parts = []
+    for pair in confusions(answers, attribute, labels)[:SHEETS]:
+        t, p = labels.index(pair["true"]), labels.index(pair["predicted"])
+        rows = np.flatnonzero((y == t) & (x == p))
+        rows = rows[np.argsort(-answers.probabilities[attribute][rows, p])][:PHOTOS]
+        photos = [
+            (
+                catalogue.photo(products[i]),
+                f"{products[i].id}: {products[i].title} "
+                f"({100 * answers.probabilities[attribute][i, p]:.0f} %)",
+            )
+            for i in rows.tolist()
+        ]
+        parts += [
+            report.heading(f"{pair['true']} taken for {pair['predicted']}", 3),
+            report.sheet(photos),
+        ]
+    return "\n".join(parts)
+
+
+def _span(interval: Sequence[float], unit: float) -> str:
+    low, high = (unit * x for x in interval)
+    return f"{low:.1f}–{high:.1f}" if unit == 100 else f"{low:.3f}–{high:.3f}"
