@@ -145,7 +145,7 @@ class FashionClassifier:
                 probability=float(row[index]),
                 probabilities=row,
                 logits=logits,
-                raw_label=labels[int(logits.argmax())],
+                raw_label=labels[int(row.argmax())],
             )
         return answers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -19,7 +20,7 @@ body {font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem;
 h1 {font-size: 1.7rem} h2 {font-size: 1.25rem; margin-top: 2.4rem} h3 {font-size: 1.05rem}
 table {border-collapse: collapse; margin: .6rem 0} caption {text-align: left; font-weight: 600}
 th, td {padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left}
-td.n, th.n {text-align: right; font-variant-numeric: tabular-nums}
+td.n {text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums}
 img.figure {max-width: 100%; height: auto}
 .sheet {display: flex; flex-wrap: wrap; gap: .6rem}
 .sheet figure {margin: 0; width: 7.5rem; break-inside: avoid}
@@ -28,6 +29,10 @@ img.figure {max-width: 100%; height: auto}
 .scroll {overflow-x: auto} .note {color: #555}
 @media print {body {margin: 0; max-width: none} h2 {break-after: avoid}}
 """
+
+
+_NUMBERS = re.compile(r"[\d.,–−% -]*\d[\d.,–−% -]*")
+"""Cells of digits only, spans such as 88.2–93.8 too: they stand right."""
 
 
 def page(title: str, *parts: str) -> str:
@@ -62,10 +67,16 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str 
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, int | float | np.number):
-        text = f"{value:,}" if isinstance(value, int | np.integer) else f"{value:.3g}"
-        return f'<td class="n">{text}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    if isinstance(value, float):  # numpy's float64 is one
+        text = f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
+    else:
+        text = f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+    return f'<td class="n">{text}</td>' if _NUMBERS.fullmatch(text) else f"<td>{escape(text)}</td>"
+
+
+def folded(summary: str, inside: str) -> str:
+    """HTML that is closed at first, for what is long."""
+    return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
 
 
 def image(png: bytes, alt: str) -> str:

@@ -33,7 +33,7 @@ def test_predictions_are_the_softmax_of_the_networks_logits(small, photos):
             np.testing.assert_allclose(p.logits, logits[i], atol=1e-4)
             np.testing.assert_allclose(p.probabilities, exact / exact.sum(), atol=1e-5)
             labels = small.vocabulary.labels[p.attribute]
-            assert (p.label, p.raw_label) == (labels[p.index], labels[logits[i].argmax()])
+            assert (p.label, p.raw_label) == (labels[p.index], labels[p.probabilities.argmax()])
             assert p.probability == p.probabilities[p.index]
             assert small.top(p, 3)[0] == (p.label, p.probability)
         path = tuple(answer[a].label for a in CATEGORY_PATH)

@@ -106,15 +106,15 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
     rows = [
         [
             name,
-            100 * f["accuracy"],
+            _percent(f["accuracy"]),
             _span(f["accuracy_interval"], 100),
             f["macro_f1"],
             _span(f["macro_f1_interval"], 1),
             f["weighted_f1"],
-            100 * f["balanced_accuracy"],
-            100 * f["top3"],
-            100 * f["ece"],
-            100 * f["ece_at_best"],
+            _percent(f["balanced_accuracy"]),
+            _percent(f["top3"]),
+            _percent(f["ece"]),
+            _percent(f["ece_at_best"]),
             f["products"],
             f["classes"],
             f["classes_known"],
@@ -133,7 +133,7 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
     if "stress" in figures:
         heads = list(figures["heads"])
         rows = [
-            [name, *(100 * row[a] for a in heads), 100 * row["all_right"]]
+            [name, *(_percent(row[a]) for a in (*heads, "all_right"))]
             for name, row in figures["stress"].items()
         ]
         parts.append(
@@ -180,7 +180,7 @@ def f1_by_support(classes: Mapping[str, Mapping[str, float]], attribute: str):
 
 
 def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
-    rows = [[c["true"], c["predicted"], c["count"], 100 * c["share"]] for c in pairs]
+    rows = [[c["true"], c["predicted"], c["count"], _percent(c["share"])] for c in pairs]
     header = ["true", "predicted", "products", "% of the true label"]
     return report.table(header, rows, "Most frequent confusions")
 
@@ -191,7 +191,7 @@ def class_table(classes: Mapping[str, Mapping[str, float]]) -> str:
         for label, c in sorted(classes.items(), key=lambda item: -item[1]["support"])
     ]
     header = ["label", "products", "precision", "recall", "F1"]
-    return report.table(header, rows, "Every label")
+    return report.folded(f"Every label ({len(rows)})", report.table(header, rows))
 
 
 def sheets(
@@ -222,6 +222,10 @@ def sheets(
             report.sheet(photos),
         ]
     return "\n".join(parts)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
 
 
 def _span(interval: Sequence[float], unit: float) -> str:

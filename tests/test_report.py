@@ -1,0 +1,32 @@
+"""Pages are one file, need no network, and show text from data as text."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fashion_xai import report
+
+NASTY = '<script>alert("x")</script>'
+
+
+def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
+    figure, axes = plt.subplots()
+    axes.plot([0, 1])
+    photo = np.zeros((4, 3, 3), np.uint8)
+    html = report.page(
+        f"Title {NASTY}",
+        report.heading(NASTY),
+        report.paragraph(NASTY),
+        report.table([NASTY], [[NASTY], [1234], [0.5], [91.04], ["88.2–93.8"]], NASTY),
+        report.image(report.png(figure), NASTY),
+        report.sheet([(photo, NASTY)]),
+        report.folded(NASTY, report.paragraph("inside")),
+    )
+    assert "<script" not in html and html.count("&lt;script&gt;") >= 8
+    assert not re.search(r'(src|href)="(?!data:)', html) and "@import" not in html
+    for number in ("1,234", "0.500", "91.0", "88.2–93.8"):
+        assert f'<td class="n">{number}</td>' in html
+    report.write(tmp_path / "page.html", html)
+    assert (tmp_path / "page.html").read_text() == html
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
