@@ -8,7 +8,7 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench train evaluate clean
+.PHONY: help setup demo test lint bench eda train evaluate clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -42,6 +42,9 @@ lint: $(DEV) ## ruff and mypy
 
 bench: $(DEV) ## what six maps cost beside the forward pass and tf-keras-vis
 	@exec $(PY) -m tests.bench $(ARGS)
+
+eda: data $(READY) ## explore a catalogue: DATA=folder-or-zip; writes runs/eda/eda.html
+	@exec $(PY) -m training.eda --data "$(DATA)" $(ARGS)
 
 train: data $(READY) ## train: DATA=folder-or-zip OUT=runs/mine ARGS="--weights FILE"
 	@exec $(PY) -m training.train --data "$(DATA)" --out "$(or $(OUT),runs/mine)" $(ARGS)

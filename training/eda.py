@@ -1,0 +1,379 @@
+"""Know the catalogue before training on it: ``python -m training.eda --data DIR_OR_ZIP --out DIR``.
+
+Writes one self-contained page (eda.html), its figures as PNGs and all numbers as eda.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no window, also without a display
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+from scipy.stats import entropy
+from tqdm import tqdm
+
+from fashion_xai import images, report
+from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
+from fashion_xai.labels import ATTRIBUTES, CATEGORY_PATH
+from training import dataset, splits
+
+RARE = 10
+"""A label with fewer products than this is called rare."""
+
+ODD_SHARE = 0.02
+"""A parent seen with less than this share of an articleType's products looks like a mistake."""
+
+BARS = 40
+"""Labels shown in a distribution's figure; the table has all."""
+
+SHEETS = 12
+COLOUR = "#0b5cad"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 wrong use."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.eda",
+        description="Explore a catalogue: distributions, missing values, which attribute "
+        "determines which, contradictions, photos, twins and conflicts among their labels.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
+    add("--cache", type=Path, default=dataset.CACHE, help="folder for the decoded photos")
+    args = parser.parse_args(argv)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        run(Catalogue(args.data), args.out, args.cache)
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        return 1
+    except (CatalogueError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
+    """Explore and write; returns the numbers of eda.json."""
+    (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], cache)
+    left_out = [*catalogue.rejected, *thumbs.rejected]
+    if left_out:
+        print(summarise(left_out))
+    products = thumbs.products
+    print("Looking for twins; some minutes for 40,000 photos …")
+    twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
+    groups = group_members(twins)
+    numbers: dict[str, Any] = {
+        "products": len(products),
+        "left_out": [r._asdict() for r in left_out],
+        "distributions": {a: distribution(products, a) for a in ATTRIBUTES},
+        "determines": determines(products),
+        "odd_paths": odd_paths(products),
+        "photos": photo_kinds(catalogue, products),
+        "twins": {
+            "groups": len(groups),
+            "photos": sum(len(g) for g in groups),
+            "identical_photos": twins.identical,
+            "largest": max((len(g) for g in groups), default=0),
+        },
+        "conflicts": conflicts(products, groups),
+    }
+    pictures = {
+        f"{a}.png": report.png(draw_distribution(numbers["distributions"][a], a))
+        for a in ATTRIBUTES
+    }
+    pictures["determines.png"] = report.png(draw_determines(numbers["determines"]))
+    for name, data in pictures.items():
+        report.write(out / name, data)
+    report.write(out / "eda.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
+    html = page(catalogue, products, groups, numbers, pictures)
+    report.write(out / "eda.html", html)
+    print(f"Page: {out / 'eda.html'}")
+    return numbers
+
+
+def distribution(products: Sequence[Product], attribute: str) -> dict[str, Any]:
+    """Counts of every label, missing ones, and how uneven they are."""
+    seen = Counter(p.labels[attribute] for p in products)
+    missing = seen.pop(None, 0)
+    counts = dict(seen.most_common())
+    values = np.array(list(counts.values()))
+    return {
+        "labels": len(counts),
+        "missing": missing,
+        "rare": int((values < RARE).sum()),
+        "imbalance": float(values.max() / values.min()),
+        "effective_labels": float(np.exp(entropy(values))),
+        "counts": counts,
+    }
+
+
+def determines(products: Sequence[Product]) -> dict[str, dict[str, float]]:
+    """How much knowing one attribute tells about another: column → row → 0–1.
+
+    The uncertainty coefficient 1 − H(row | column) / H(row) (Theil 1970): 0 nothing, 1 all. With
+    many rare labels it is optimistic.
+    """
+    table: dict[str, dict[str, float]] = {}
+    for column in ATTRIBUTES:
+        table[column] = {}
+        for row in ATTRIBUTES:
+            pairs = Counter(
+                (p.labels[column], p.labels[row])
+                for p in products
+                if p.labels[column] is not None and p.labels[row] is not None
+            )
+            n = sum(pairs.values())
+            of_row, of_column = Counter(), Counter()  # type: ignore[var-annotated]
+            for (c, r), count in pairs.items():
+                of_row[r] += count
+                of_column[c] += count
+            h_row = entropy(list(of_row.values()))
+            h_joint = entropy(list(pairs.values()))
+            h_column = entropy(list(of_column.values()))
+            known = n and h_row > 0
+            table[column][row] = float(1 - (h_joint - h_column) / h_row) if known else 1.0
+    return table
+
+
+def odd_paths(products: Sequence[Product]) -> list[dict[str, Any]]:
+    """Category paths that are rare for their articleType: probably wrong labels.
+
+    The paths with less than ``ODD_SHARE`` of an articleType's products, rarest first.
+    """
+    paths: dict[str, Counter] = defaultdict(Counter)
+    ids: dict[tuple, list[str]] = defaultdict(list)
+    for p in products:
+        path = tuple(p.labels[a] for a in CATEGORY_PATH)
+        if None not in path:
+            paths[path[2] or ""][path] += 1
+            ids[path].append(p.id)
+    odd = [
+        {
+            "path": list(path),
+            "usual": list(counter.most_common(1)[0][0]),
+            "products": n,
+            "share": n / counter.total(),
+            "ids": ids[path][:5],
+        }
+        for counter in paths.values()
+        for path, n in counter.items()
+        if n / counter.total() < ODD_SHARE
+    ]
+    return sorted(odd, key=lambda o: (o["share"], o["path"]))
+
+
+def photo_kinds(catalogue: Catalogue, products: Sequence[Product]) -> dict[str, Any]:
+    """Sizes, modes and formats of the photos' files."""
+    sizes: Counter = Counter()
+    modes: Counter = Counter()
+    formats: Counter = Counter()
+    for product in tqdm(products, desc="looking at files", unit="photo"):
+        with Image.open(io.BytesIO(catalogue.read(product)), formats=images.FORMATS) as picture:
+            sizes[f"{picture.width}×{picture.height}"] += 1
+            modes[picture.mode] += 1
+            formats[str(picture.format)] += 1
+    return {
+        "sizes": dict(sizes.most_common()),
+        "modes": dict(modes.most_common()),
+        "formats": dict(formats.most_common()),
+    }
+
+
+def group_members(twins: splits.Twins) -> list[list[int]]:
+    """The groups of two photos or more, largest first, as positions."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, group in enumerate(twins.group.tolist()):
+        members[group].append(position)
+    return sorted((m for m in members.values() if len(m) > 1), key=lambda m: (-len(m), m))
+
+
+def conflicts(products: Sequence[Product], groups: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Per attribute: groups of twins whose labels differ, and the pairs that differ most often."""
+    found: dict[str, Any] = {}
+    for attribute in ATTRIBUTES:
+        pairs: Counter = Counter()
+        differing = 0
+        for group in groups:
+            labels = sorted({products[i].labels[attribute] or "(missing)" for i in group})
+            differing += len(labels) > 1
+            pairs.update((a, b) for k, a in enumerate(labels) for b in labels[k + 1 :])
+        found[attribute] = {
+            "groups": differing,
+            "share": differing / len(groups) if groups else 0.0,
+            "pairs": [[a, b, n] for (a, b), n in pairs.most_common(10)],
+        }
+    return found
+
+
+def draw_distribution(numbers: Mapping[str, Any], attribute: str):
+    """The counts on a logarithmic axis: the long tail is visible."""
+    counts = list(numbers["counts"].items())
+    shown = counts if len(counts) <= BARS else [*counts[: BARS // 2], *counts[-BARS // 2 :]]
+    figure, axes = plt.subplots(figsize=(7.5, 0.6 + 0.19 * len(shown)))
+    names = [name for name, _ in shown]
+    places = np.arange(len(shown), dtype=float)
+    if len(counts) > BARS:
+        places[BARS // 2 :] += 1
+        axes.text(1, BARS / 2 - 0.3, f"⋮ {len(counts) - BARS} labels between", fontsize=8)
+    axes.barh(places, [n for _, n in shown], color=COLOUR)
+    axes.set_yticks(places, names, fontsize=7)
+    axes.set(xscale="log", xlabel="products (logarithmic)", ylim=(places[-1] + 0.7, -0.7))
+    for place, (_, n) in zip(places, shown):
+        axes.text(n * 1.05, place, f"{n:,}", va="center", fontsize=6)
+    axes.set_title(f"{attribute}: {len(counts)} labels", fontsize=10)
+    return figure
+
+
+def draw_determines(table: Mapping[str, Mapping[str, float]]):
+    """The matrix of uncertainty coefficients."""
+    values = np.array([[table[c][r] for c in ATTRIBUTES] for r in ATTRIBUTES])
+    figure, axes = plt.subplots(figsize=(5.6, 4.6))
+    axes.imshow(values, cmap="cividis", vmin=0, vmax=1)
+    axes.set_xticks(range(6), ATTRIBUTES, rotation=35, ha="right")
+    axes.set_yticks(range(6), ATTRIBUTES)
+    axes.set(xlabel="knowing this …", ylabel="… tells this share of that")
+    for r in range(6):
+        for c in range(6):
+            axes.text(c, r, f"{values[r, c]:.2f}", ha="center", va="center", fontsize=8,
+                      color="black" if values[r, c] > 0.55 else "white")  # fmt: skip
+    return figure
+
+
+def page(
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    groups: Sequence[Sequence[int]],
+    numbers: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+) -> str:
+    """The page, for a person who has never seen the data."""
+    return report.page(
+        "The catalogue at a glance",
+        report.paragraph(
+            f"{len(products):,} products, each one photo and six labels. "
+            f"{len(numbers['left_out'])} rows were left out. What matters for a model: a few "
+            "labels have most of the products (the long tail), some labels contradict each "
+            "other, and some photos occur more than once, so that a random split into training "
+            "and test would test on photos it was trained on."
+        ),
+        *_distribution_parts(numbers, pictures),
+        report.heading("Which attribute tells another"),
+        report.paragraph(
+            "1.00 means that the attribute below the column settles the one beside the row. "
+            "Only a little of colour and season follows from the rest: they must be seen."
+        ),
+        report.image(pictures["determines.png"], "Uncertainty coefficients"),
+        *_odd_parts(numbers),
+        *_photo_parts(numbers),
+        *_twin_parts(catalogue, products, groups, numbers),
+    )
+
+
+def _distribution_parts(numbers: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[str]:
+    rows = [
+        [a, d["labels"], d["missing"], d["rare"], f"{d['imbalance']:,.0f} : 1",
+         f"{d['effective_labels']:.1f}"]
+        for a, d in numbers["distributions"].items()
+    ]  # fmt: skip
+    header = ["attribute", "labels", "missing", f"labels with < {RARE} products",
+              "most : least frequent", "effective labels"]  # fmt: skip
+    parts = [
+        report.heading("How often each label occurs"),
+        report.table(header, rows),
+        report.paragraph(
+            "Effective labels: exp of the entropy, the number of equally frequent labels that "
+            "would be as hard to guess. Missing labels are no class: they weigh nothing."
+        ),
+    ]
+    for a, d in numbers["distributions"].items():
+        every = report.table(["label", "products"], list(d["counts"].items()))
+        parts += [
+            report.heading(a, 3),
+            report.image(pictures[f"{a}.png"], f"Products per {a}"),
+            report.folded(f"All {d['labels']} labels", every),
+        ]
+    return parts
+
+
+def _odd_parts(numbers: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [" › ".join(o["path"]), " › ".join(o["usual"]), o["products"], ", ".join(o["ids"])]
+        for o in numbers["odd_paths"]
+    ]
+    return [
+        report.heading("Labels that contradict the taxonomy"),
+        report.paragraph(
+            f"{len(rows)} category paths hold less than {ODD_SHARE:.0%} of their articleType's "
+            "products: probably wrong labels."
+        ),
+        report.table(["path", "usual path of this articleType", "products", "ids"], rows),
+    ]
+
+
+def _photo_parts(numbers: Mapping[str, Any]) -> list[str]:
+    photos = numbers["photos"]
+    return [
+        report.heading("The photos' files"),
+        report.table(["width × height", "photos"], list(photos["sizes"].items())[:15]),
+        report.table(["mode (L: greyscale)", "photos"], list(photos["modes"].items())),
+        report.table(["format", "photos"], list(photos["formats"].items())),
+    ]
+
+
+def _twin_parts(
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    groups: Sequence[Sequence[int]],
+    numbers: Mapping[str, Any],
+) -> list[str]:
+    twins = numbers["twins"]
+    parts = [
+        report.heading("Photos that occur more than once"),
+        report.paragraph(
+            f"{twins['groups']} groups with {twins['photos']:,} photos "
+            f"({twins['identical_photos']:,} identical to the pixel); the largest holds "
+            f"{twins['largest']}. Their labels should agree; where they do not, at least one is "
+            "wrong, or the attribute cannot be seen."
+        ),
+        report.table(
+            ["attribute", "groups whose labels differ", "% of the groups", "most often"],
+            [
+                [a, c["groups"], f"{100 * c['share']:.1f}",
+                 "; ".join(f"{x} / {y} ({n})" for x, y, n in c["pairs"][:3])]
+                for a, c in numbers["conflicts"].items()
+            ],
+        ),
+    ]  # fmt: skip
+    differing = [g for g in groups if len({products[i].labels["articleType"] for i in g}) > 1]
+    for title, chosen in [
+        ("The largest groups", groups[:SHEETS]),
+        ("Twins that differ in articleType", differing[:SHEETS]),
+    ]:
+        parts.append(report.heading(title, 3))
+        for group in chosen:
+            parts.append(
+                report.sheet((catalogue.photo(products[i]), _caption(products[i])) for i in group)
+            )
+    return parts
+
+
+def _caption(product: Product) -> str:
+    return f"{product.id}: {product.labels['articleType']}, {product.labels['baseColour']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
