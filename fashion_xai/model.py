@@ -8,8 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-CAM_LAYER = "top_activation"
-"""The tensor that enters the pooling: the layer whose maps are exact for these heads."""
+from fashion_xai.attention import LAYER as ATTENTION_LAYER
+from fashion_xai.attention import apply as apply_attention
+
+BACKBONE_LAYER = "top_activation"
+"""The backbone's last layer."""
 
 POOLING_LAYER = "pooling"
 DROPOUT_LAYER = "dropout"
@@ -23,6 +26,7 @@ def build_model(
     size: tuple[int | None, int | None] = (256, 192),
     weights: str = "none",
     dropout: float = 0.2,
+    attention: str = "none",
 ) -> keras.Model:
     """Build the multi-head classifier (EfficientNet: Tan & Le 2019, arXiv:1905.11946).
 
@@ -35,6 +39,7 @@ def build_model(
         weights: ``"imagenet"`` (downloads), ``"none"`` (random), or the path of a weights
             file for ``EfficientNetB0(include_top=False)``.
         dropout: rate before the heads; active in training only.
+        attention: a block before the pooling; see :mod:`fashion_xai.attention`.
 
     Returns:
         float32 (n, H, W, 3) in 0–255 → list of logits (n, n_labels), float32.
@@ -55,12 +60,17 @@ def build_model(
     elif weights != "none":
         _load_backbone(backbone, Path(weights))
     pooled = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(
-        backbone.get_layer(CAM_LAYER).output
+        apply_attention(attention, backbone.get_layer(BACKBONE_LAYER).output)
     )
     pooled = keras.layers.Dropout(dropout, name=DROPOUT_LAYER)(pooled)
     # float32 heads also under mixed precision: logits decide the loss's exponent range.
     heads = [keras.layers.Dense(n, name=name, dtype="float32")(pooled) for name, n in sizes.items()]
     return keras.Model(inputs, heads, name="fashion")
+
+
+def cam_layer(attention: str = "none") -> str:
+    """The layer whose output enters the pooling: its maps are exact for these heads."""
+    return BACKBONE_LAYER if attention == "none" else ATTENTION_LAYER
 
 
 def set_weights(model: keras.Model, weights: Sequence[np.ndarray]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fashion_xai import FashionClassifier, bundle
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import CAM_LAYER, build_model
+from fashion_xai.model import build_model, cam_layer
 from tests import garments
 from training.splits import write_split
 
@@ -41,7 +41,7 @@ def small_bundle(tmp_path_factory, drawn) -> Path:
         build_model(vocabulary.sizes, (96, 64)),
         vocabulary,
         Taxonomy.fit(p.labels for p in products),
-        {"cam_layer": CAM_LAYER, "input_size": [96, 64], "metrics": {}},
+        {"cam_layer": cam_layer(), "input_size": [96, 64], "metrics": {}},
         split,
     )
     return folder / "small"

@@ -2,7 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_xai.model import CAM_LAYER, DROPOUT_LAYER, POOLING_LAYER, build_model, set_weights
+from fashion_xai.model import (
+    DROPOUT_LAYER,
+    POOLING_LAYER,
+    build_model,
+    cam_layer,
+    set_weights,
+)
 
 SIZES = {"season": 4, "gender": 5, "articleType": 9}  # not in alphabetical order
 
@@ -20,9 +26,9 @@ def test_the_heads_keep_their_order_and_give_logits(model):
 
 def test_the_graph_is_flat_and_pools_the_cam_layer(model):
     assert not any(isinstance(layer, keras.Model) for layer in model.layers)
-    assert model.get_layer(POOLING_LAYER).input is model.get_layer(CAM_LAYER).output
+    assert model.get_layer(POOLING_LAYER).input is model.get_layer(cam_layer()).output
     assert model.get_layer(DROPOUT_LAYER).input is model.get_layer(POOLING_LAYER).output
-    assert model.get_layer(CAM_LAYER).output.shape == (None, 2, 3, 1280)
+    assert model.get_layer(cam_layer()).output.shape == (None, 2, 3, 1280)
 
 
 def test_squeeze_excite_is_there(model):
@@ -59,7 +65,7 @@ def test_weights_from_a_file(start):
     backbone, path = start
     loaded = build_model(SIZES, (64, 64), path)
     photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
-    features = keras.Model(loaded.inputs, loaded.get_layer(CAM_LAYER).output)
+    features = keras.Model(loaded.inputs, loaded.get_layer(cam_layer()).output)
     expected = backbone.predict_on_batch(photos)
     np.testing.assert_allclose(features.predict_on_batch(photos), expected, atol=1e-4)
 

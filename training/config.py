@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from fashion_xai import bundle
+from fashion_xai import attention, bundle
 from fashion_xai.model import STRIDE
 from training import augment
 from training.dataset import CACHE
@@ -82,6 +82,7 @@ class Config:
     smoothing: float
     logit_adjustment: float
     dropout: float
+    attention: str
     warmup: float
     patience: int
     augment: str
@@ -161,6 +162,12 @@ def parse(argv: list[str] | None = None) -> Config:
         "balanced accuracy (Menon et al. 2021)",
     )
     add("--dropout", type=float, default=0.2, help="before the heads")
+    add(
+        "--attention",
+        choices=attention.KINDS,
+        default="none",
+        help="a block before the pooling: squeeze-and-excitation, or CBAM",
+    )
     add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
     add(
         "--patience",

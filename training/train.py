@@ -22,7 +22,7 @@ import numpy as np
 from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import CAM_LAYER, build_model, set_weights
+from fashion_xai.model import build_model, cam_layer, set_weights
 from training import augment, checkpoint, config, dataset, losses, splits
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
@@ -87,7 +87,8 @@ def run(settings: config.Config) -> Path:
     started = time.time() - state["seconds"]
     # Any size: the stages share one graph, and a stage starts from the best of the one before.
     weights = "none" if groups or settings.init else settings.weights
-    model = build_model(vocabulary.sizes, (None, None), weights, settings.dropout)
+    rest = (settings.dropout, settings.attention)
+    model = build_model(vocabulary.sizes, (None, None), weights, *rest)
     if groups:
         set_weights(model, groups["best"])
     elif settings.init:
@@ -104,7 +105,7 @@ def run(settings: config.Config) -> Path:
 
     # Weights move to a float32 graph of the final size: that is what ships.
     keras.mixed_precision.set_global_policy("float32")
-    final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", settings.dropout)
+    final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", *rest)
     set_weights(final, model.get_weights())
     card = describe(settings, products, split, time.time() - started)
     bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
@@ -269,7 +270,7 @@ def describe(settings, products, split, seconds: float) -> dict:
     """The card without metrics, which ``training.evaluate`` adds."""
     sides = [split.get(product.id, "unused") for product in products]
     card = {
-        "cam_layer": CAM_LAYER,
+        "cam_layer": cam_layer(settings.attention),
         "input_size": list(settings.stages[-1].size),
         "split": {
             "kind": settings.learning()["split"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from fashion_xai.attention import LAYER as ATTENTION
 from fashion_xai.bundle import Bundle
 from fashion_xai.labels import Vocabulary
 
@@ -22,12 +23,24 @@ def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict
     """
     heads = set(vocabulary.attributes) | set(source.vocabulary.attributes)
     # By position: layers that Keras names itself (rescaling_1) count on from model to model.
-    bodies = ([x for x in m.layers if x.name not in heads] for m in (source.model, model))
-    for old, layer in zip(*bodies, strict=True):
+    for old, layer in zip(_body(source.model, heads), _body(model, heads), strict=True):
         layer.set_weights(old.get_weights())
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # set_weights leaves the old constants in use
+    theirs = {layer.name: layer for layer in source.model.layers}
+    for layer in model.layers:
+        if layer.name.startswith(ATTENTION) and layer.name in theirs:
+            layer.set_weights(theirs[layer.name].get_weights())
     return {a: _transfer_head(source, model, vocabulary, a) for a in vocabulary.attributes}
+
+
+def _body(model: keras.Model, heads: set[str]) -> list[keras.layers.Layer]:
+    """The backbone's layers that have weights."""
+    return [
+        layer
+        for layer in model.layers
+        if layer.weights and layer.name not in heads and not layer.name.startswith(ATTENTION)
+    ]
 
 
 def _transfer_head(
