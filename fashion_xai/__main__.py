@@ -65,9 +65,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     command.add_argument("--method", choices=METHODS, default="gradcam")
     command.add_argument(
         "--attribute",
-        choices=ATTRIBUTES,
+        metavar="HEAD",
         action="append",
-        help="only this head; may be given several times",
+        help=f"only this head, such as {ATTRIBUTES[3]}; may be given several times",
     )
     command.add_argument(
         "--against",

@@ -17,10 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fashion_xai import images
-from fashion_xai.labels import ATTRIBUTES
+from fashion_xai.table import Table
 
-TABLE = "styles.csv"
-TITLE = "productDisplayName"
 NOT_A_LABEL = ("", "NA")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -61,17 +59,25 @@ class Catalogue:
         data: folder or zip with ``styles.csv`` and ``images/ID.jpg`` (at any depth in a zip).
         images_from: optional second folder or zip; where it has a photo of an id, that one
             is used instead (larger photos of the same products).
+        table: names of the table and its columns; Kaggle's if None.
 
     Raises:
         CatalogueError: no table, a missing column, a duplicated id, no usable row.
     """
 
-    def __init__(self, data: str | PathLike, images_from: str | PathLike | None = None):
+    def __init__(
+        self,
+        data: str | PathLike,
+        images_from: str | PathLike | None = None,
+        table: Table | None = None,
+    ):
         self.source = Path(data)
+        self.table = table or Table()
         self._files = _open(self.source)
-        table = _find_table(self._files.names(), self.source)
-        rows, self.rejected = _parse(self._files.read(table), f"{self.source}/{table}")
-        beside = PurePosixPath(table).parent / "images"
+        name = _find_table(self._files.names(), self.source, self.table.file)
+        where = f"{self.source}/{name}"
+        rows, self.rejected = _parse(self._files.read(name), where, self.table)
+        beside = PurePosixPath(name).parent / "images"
         self._photos = {i: (self._files, name) for i, name in _photos(self._files, beside).items()}
         self.replaced: frozenset[str] = frozenset()
         """Ids whose photo comes from ``images_from``."""
@@ -187,11 +193,11 @@ def _open(path: Path) -> _Folder | _Zip:
     raise CatalogueError(f"{path}: no such folder or zip file.")
 
 
-def _find_table(names: Sequence[str], source: Path) -> str:
-    tables = [name for name in names if PurePosixPath(name).name == TABLE]
+def _find_table(names: Sequence[str], source: Path, file: str) -> str:
+    tables = [name for name in names if PurePosixPath(name).name == file]
     if not tables:
         raise CatalogueError(
-            f"{source}: no {TABLE}. Expected {TABLE} beside images/ID.jpg, as unpacked from Kaggle."
+            f"{source}: no {file}. Expected {file} beside images/ID.jpg, as unpacked from Kaggle."
         )
     return min(tables, key=lambda name: (name.count("/"), name))  # Kaggle's zip holds a second copy
 
@@ -206,23 +212,22 @@ def _photos(files: _Folder | _Zip, below: PurePosixPath | None = None) -> dict[s
     return found
 
 
-def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
+def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[Rejected]]:
     try:
         # Not splitlines(): titles may hold form feeds or Unicode line separators.
         lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise CatalogueError(f"{where}, row {line}: expected UTF-8 text ({error}).") from error
+    needed = [table.id, *table.columns.values()]
     if not any(line.strip() for line in lines):
-        raise CatalogueError(
-            f"{where} is empty. Expected a header with id, {', '.join(ATTRIBUTES)}."
-        )
+        raise CatalogueError(f"{where} is empty. Expected a header with {', '.join(needed)}.")
     header = [name.strip() for name in _fields(lines[0])]
-    missing = [name for name in ("id", *ATTRIBUTES) if name not in header]
+    missing = [name for name in needed if name not in header]
     if missing:
         raise CatalogueError(
-            f"{where}, row 1: no column {', '.join(missing)}. Expected id, "
-            f"{', '.join(ATTRIBUTES)}. Received: {', '.join(header)}"
+            f"{where}, row 1: no column {', '.join(missing)}. Expected {', '.join(needed)}. "
+            f"Received: {', '.join(header)}"
         )
     products: list[Product] = []
     rejected: list[Rejected] = []
@@ -236,7 +241,7 @@ def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
             rejected.append(Rejected(number, row[0], reason))
             continue
         cells = dict(zip(header, row, strict=True))
-        identity = cells["id"].strip()
+        identity = cells[table.id].strip()
         if not identity:
             rejected.append(Rejected(number, "", "no id"))
             continue
@@ -246,8 +251,8 @@ def _parse(data: bytes, where: str) -> tuple[list[Product], list[Rejected]]:
                 "Expected every id once."
             )
         seen[identity] = number
-        labels = {a: _label(cells[a]) for a in ATTRIBUTES}
-        products.append(Product(identity, number, labels, cells.get(TITLE, "")))
+        labels = {a: _label(cells[column]) for a, column in table.columns.items()}
+        products.append(Product(identity, number, labels, cells.get(table.title, "")))
     if not products:
         raise CatalogueError(f"{where} has no row with {len(header)} columns below its header.")
     return products, rejected

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from fashion_xai.catalogue import Catalogue, Product
+from fashion_xai.labels import ATTRIBUTES
 from training import eda, splits
 
 
@@ -33,7 +34,7 @@ def test_distributions_by_hand():
 
 
 def test_what_determines_what():
-    table = eda.determines(PRODUCTS)
+    table = eda.determines(PRODUCTS, ATTRIBUTES)
     assert table["articleType"]["baseColour"] == pytest.approx(1)  # Shirts red, Tops blue
     assert table["baseColour"]["articleType"] == pytest.approx(1)
     assert table["gender"]["articleType"] == pytest.approx(0)  # everything is Men
@@ -51,7 +52,7 @@ def test_odd_paths_name_the_usual_one():
 
 
 def test_conflicts_inside_groups():
-    found = eda.conflicts(PRODUCTS, [[0, 1], [2, 70], [3, 90]])
+    found = eda.conflicts(PRODUCTS, [[0, 1], [2, 70], [3, 90]], ATTRIBUTES)
     assert found["baseColour"]["groups"] == 2
     assert ["Blue", "Red", 1] in found["baseColour"]["pairs"]
     assert found["gender"]["groups"] == 0
@@ -78,6 +79,6 @@ def test_the_page_of_a_drawn_catalogue(drawn, tmp_path, capsys):
     assert numbers["conflicts"]["baseColour"]["groups"] >= 1
     html = (tmp_path / "out" / "eda.html").read_text()
     assert "http" not in html and html.count("data:image/png") == 7
-    assert "1000: Tshirts" in html and "1001: Tshirts" in html
+    assert "1000: Tshirts, " in html and "1001: Tshirts, " in html
     assert eda.main(["--data", str(tmp_path / "absent")]) == 1
     assert "no such folder or zip" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fashion_xai.labels import MISSING
-from training.losses import MaskedAccuracy, MaskedCrossentropy, log_prior
+from training.losses import MaskedAccuracy, MaskedCrossentropy, class_weights, log_prior
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [0.0, 1.0, 0.0]], np.float32)
 
@@ -54,3 +54,22 @@ def test_the_offset_acts_as_menon_et_al_write_it():
     assert float(MaskedCrossentropy(offset=0.5 * prior)(truth, LOGITS)) == pytest.approx(
         expected, rel=1e-5
     )
+
+
+def test_class_weights_by_hand():
+    """Cui et al., equation 5, for 3 and 1 products at β = .5: (.5 / .875) and 1, then mean 1."""
+    raw = np.array([0.5 / 0.875, 1.0])
+    mean = (3 * raw[0] + raw[1]) / 4
+    labels = np.array([0, 0, 0, 1, MISSING])
+    np.testing.assert_allclose(class_weights(labels, 2, 0.5), raw / mean, rtol=1e-6)
+    np.testing.assert_allclose(class_weights(labels, 3, 0.0), 1)
+    assert class_weights(labels, 3, 0.5)[2] == pytest.approx(1 / mean)  # never seen
+
+
+def test_weights_multiply_each_products_loss():
+    truth = np.array([0, 1, MISSING])
+    weights = np.array([2.0, 0.5, 9.0], np.float32)
+    p = softmax(LOGITS)
+    expected = (2 * -np.log(p[0, 0]) + 0.5 * -np.log(p[1, 1])) / 2
+    loss = MaskedCrossentropy(weights=weights)(truth, LOGITS)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)

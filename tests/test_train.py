@@ -183,3 +183,42 @@ def test_a_checkpoint_is_whole_or_the_one_before(tmp_path):
     state, groups = checkpoint.read(path)
     assert state == {"epoch": 1} and len(groups["model"]) == 2 and len(groups["best"]) == 1
     np.testing.assert_array_equal(groups["model"][1], arrays[1])
+
+
+def test_a_catalogue_of_ones_own_trains_without_a_code_change(tmp_path, capsys):
+    """Another table name, other columns, two heads of which one is new, missing labels."""
+    folder = garments.write_catalogue(tmp_path / "kaggle", per_kind=4)
+    with (folder / "styles.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with (folder / "products.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sku", "type", "material", "name"])
+        for i, row in enumerate(rows):
+            material = ["Cotton", "Wool", ""][i % 3]
+            writer.writerow([row["id"], row["articleType"], material, "a, b"])
+    (folder / "styles.csv").unlink()
+    flags = ["--columns", "articleType=type,material", "--table", "products.csv",
+             "--id-column", "sku", "--title-column", "name"]  # fmt: skip
+    args = [*command(folder, tmp_path / "run", "64x64:1:1e-3"), *flags]
+    assert train.main(args) == 0
+    loaded = bundle.load(tmp_path / "run" / "bundle")
+    assert loaded.vocabulary.sizes == {"articleType": 6, "material": 2}
+    (answer,) = FashionClassifier(loaded).predict([garments.draw("bag")])
+    assert list(answer) == ["articleType", "material"]
+    # The card remembers the columns: no flags are needed again.
+    bundle_flags = ["--bundle", str(tmp_path / "run" / "bundle"), "--data", str(folder)]
+    assert evaluate.main([*bundle_flags, "--split", "all"]) == 0
+    assert "| material |" in capsys.readouterr().out
+    assert evaluate.main([*bundle_flags, "--columns", "articleType=type"]) == 1
+    assert "no column for: material" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("type of thing", "letters, digits"), ("gender,gender=x", "named twice"), ("", "letters")],
+)
+def test_columns_say_what_is_wrong(text, message, capsys):
+    with pytest.raises(SystemExit) as caught:
+        config.parse(["--data", "x", "--out", "y", "--columns", text])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err

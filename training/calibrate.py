@@ -24,9 +24,11 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from fashion_xai import bundle, metrics
+from fashion_xai import table as tables
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
+from fashion_xai.table import Table
 from training.answers import encode_truth, predict_all
 from training.dataset import encode, rows_of
 from training.losses import log_prior
@@ -45,9 +47,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     parser.add_argument("--data", type=Path, required=True, help="the catalogue it was trained on")
+    tables.add_arguments(parser)
     args = parser.parse_args(argv)
     try:
-        calibrate(args.bundle, Catalogue(args.data))
+        usual = Table.from_json(bundle.read_card(args.bundle).get("table"))
+        calibrate(args.bundle, Catalogue(args.data, table=tables.from_arguments(args, usual)))
     except KeyboardInterrupt:
         print("\nStopped; nothing was written.", file=sys.stderr)
         return 1
@@ -83,7 +87,7 @@ def calibrate(folder: Path, catalogue: Catalogue) -> None:
         a: fit_head(truth[a], logits[a], log_prior(frequencies[a], logits[a].shape[1]))
         for a in classifier.attributes
     }
-    print(table(fits))
+    print(markdown(fits))
     _write(classifier.bundle, fits)
 
 
@@ -135,7 +139,7 @@ def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
-def table(fits: Mapping[str, Mapping[str, Any]]) -> str:
+def markdown(fits: Mapping[str, Mapping[str, Any]]) -> str:
     """What the fits changed, as a Markdown table."""
     lines = [
         "| head | adjustment | temperature | accuracy % | macro-F1 | ECE % | ECE % at best |",

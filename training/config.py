@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 from fashion_xai import attention, bundle
+from fashion_xai import table as tables
 from fashion_xai.model import STRIDE
+from fashion_xai.table import Table
 from training import augment
 from training.dataset import CACHE
 
@@ -70,6 +72,7 @@ class Config:
     """Everything that decides what a run learns, and where it reads and writes."""
 
     data: Path
+    table: Table
     out: Path
     images: Path | None
     larger_share: float
@@ -81,6 +84,8 @@ class Config:
     weight_decay: float
     smoothing: float
     logit_adjustment: float
+    class_balance: float
+    head_weights: dict[str, float]
     dropout: float
     attention: str
     warmup: float
@@ -94,12 +99,13 @@ class Config:
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in ("data", "out", "images", "cache", "init"):
+        for name in ("data", "out", "images", "cache", "init", "table"):
             values.pop(name)
         values["split"] = self.split if self.split in ("twins", "random") else "file"
         values["weights"] = Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
+        values["attributes"] = list(self.table.attributes)
         values["larger_photos"] = self.images is not None
         return json.loads(json.dumps(values))
 
@@ -161,6 +167,22 @@ def parse(argv: list[str] | None = None) -> Config:
         help="train on logits + TAU log(frequency): 0 is plain cross-entropy, 1 aims at "
         "balanced accuracy (Menon et al. 2021)",
     )
+    add(
+        "--class-balance",
+        type=_beta,
+        default=0.0,
+        metavar="BETA",
+        help="weigh each product by its label's effective number (Cui et al. 2019): 0 weighs all "
+        "alike, 0.99 or 0.999 lifts rare labels",
+    )
+    add(
+        "--head-weights",
+        type=parse_head_weights,
+        default={},
+        metavar="HEAD=WEIGHT,…",
+        help="factor of a head's loss; 1 where not named. Cross-entropies are all in nats, so "
+        "the hard heads (colour, season) already weigh more than the easy ones",
+    )
     add("--dropout", type=float, default=0.2, help="before the heads")
     add(
         "--attention",
@@ -191,7 +213,34 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--seed", type=int, default=0)
     add("--limit", type=_positive, help="train on the first N products only, for a trial")
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
-    return Config(**vars(parser.parse_args(argv)))
+    tables.add_arguments(parser)
+    args = parser.parse_args(argv)
+    table = tables.from_arguments(args)
+    for name in ("columns", "table", "id_column", "title_column"):
+        delattr(args, name)
+    if strange := set(args.head_weights) - set(table.attributes):
+        parser.error(f"--head-weights: no head {', '.join(sorted(strange))}")
+    return Config(table=table, **vars(args))
+
+
+def parse_head_weights(text: str) -> dict[str, float]:
+    """``articleType=2,season=0.5`` → weights; raises argparse.ArgumentTypeError."""
+    weights = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\w+)\s*=\s*([0-9.]+)\s*", part)
+        if not match:
+            raise argparse.ArgumentTypeError(
+                f"expected HEAD=WEIGHT,… such as articleType=2; received {part!r}"
+            )
+        weights[match[1]] = float(match[2])
+    return weights
+
+
+def _beta(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 0 and less than 1; received {text}")
+    return value
 
 
 def _share(text: str) -> float:

@@ -24,8 +24,9 @@ from scipy.stats import entropy
 from tqdm import tqdm
 
 from fashion_xai import images, report
+from fashion_xai import table as tables
 from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
-from fashion_xai.labels import ATTRIBUTES, CATEGORY_PATH
+from fashion_xai.labels import CATEGORY_PATH
 from training import dataset, splits
 
 RARE = 10
@@ -53,10 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
     add("--cache", type=Path, default=dataset.CACHE, help="folder for the decoded photos")
+    tables.add_arguments(parser)
     args = parser.parse_args(argv)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        run(Catalogue(args.data), args.out, args.cache)
+        run(Catalogue(args.data, table=tables.from_arguments(args)), args.out, args.cache)
     except KeyboardInterrupt:
         print("\nStopped; nothing was written.", file=sys.stderr)
         return 1
@@ -73,14 +75,15 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
     if left_out:
         print(summarise(left_out))
     products = thumbs.products
+    attributes = catalogue.table.attributes
     print("Looking for twins; some minutes for 40,000 photos …")
     twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
     groups = group_members(twins)
     numbers: dict[str, Any] = {
         "products": len(products),
         "left_out": [r._asdict() for r in left_out],
-        "distributions": {a: distribution(products, a) for a in ATTRIBUTES},
-        "determines": determines(products),
+        "distributions": {a: distribution(products, a) for a in attributes},
+        "determines": determines(products, attributes),
         "odd_paths": odd_paths(products),
         "photos": photo_kinds(catalogue, products),
         "twins": {
@@ -89,11 +92,11 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
             "identical_photos": twins.identical,
             "largest": max((len(g) for g in groups), default=0),
         },
-        "conflicts": conflicts(products, groups),
+        "conflicts": conflicts(products, groups, attributes),
     }
     pictures = {
         f"{a}.png": report.png(draw_distribution(numbers["distributions"][a], a))
-        for a in ATTRIBUTES
+        for a in attributes
     }
     pictures["determines.png"] = report.png(draw_determines(numbers["determines"]))
     for name, data in pictures.items():
@@ -121,16 +124,18 @@ def distribution(products: Sequence[Product], attribute: str) -> dict[str, Any]:
     }
 
 
-def determines(products: Sequence[Product]) -> dict[str, dict[str, float]]:
+def determines(
+    products: Sequence[Product], attributes: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """How much knowing one attribute tells about another: column → row → 0–1.
 
     The uncertainty coefficient 1 − H(row | column) / H(row) (Theil 1970): 0 nothing, 1 all. With
     many rare labels it is optimistic.
     """
     table: dict[str, dict[str, float]] = {}
-    for column in ATTRIBUTES:
+    for column in attributes:
         table[column] = {}
-        for row in ATTRIBUTES:
+        for row in attributes:
             pairs = Counter(
                 (p.labels[column], p.labels[row])
                 for p in products
@@ -157,7 +162,7 @@ def odd_paths(products: Sequence[Product]) -> list[dict[str, Any]]:
     paths: dict[str, Counter] = defaultdict(Counter)
     ids: dict[tuple, list[str]] = defaultdict(list)
     for p in products:
-        path = tuple(p.labels[a] for a in CATEGORY_PATH)
+        path = tuple(p.labels.get(a) for a in CATEGORY_PATH)
         if None not in path:
             paths[path[2] or ""][path] += 1
             ids[path].append(p.id)
@@ -201,10 +206,12 @@ def group_members(twins: splits.Twins) -> list[list[int]]:
     return sorted((m for m in members.values() if len(m) > 1), key=lambda m: (-len(m), m))
 
 
-def conflicts(products: Sequence[Product], groups: Sequence[Sequence[int]]) -> dict[str, Any]:
+def conflicts(
+    products: Sequence[Product], groups: Sequence[Sequence[int]], attributes: Sequence[str]
+) -> dict[str, Any]:
     """Per attribute: groups of twins whose labels differ, and the pairs that differ most often."""
     found: dict[str, Any] = {}
-    for attribute in ATTRIBUTES:
+    for attribute in attributes:
         pairs: Counter = Counter()
         differing = 0
         for group in groups:
@@ -240,14 +247,15 @@ def draw_distribution(numbers: Mapping[str, Any], attribute: str):
 
 def draw_determines(table: Mapping[str, Mapping[str, float]]):
     """The matrix of uncertainty coefficients."""
-    values = np.array([[table[c][r] for c in ATTRIBUTES] for r in ATTRIBUTES])
+    names = list(table)
+    values = np.array([[table[c][r] for c in names] for r in names])
     figure, axes = plt.subplots(figsize=(5.6, 4.6))
     axes.imshow(values, cmap="cividis", vmin=0, vmax=1)
-    axes.set_xticks(range(6), ATTRIBUTES, rotation=35, ha="right")
-    axes.set_yticks(range(6), ATTRIBUTES)
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="knowing this …", ylabel="… tells this share of that")
-    for r in range(6):
-        for c in range(6):
+    for r in range(len(names)):
+        for c in range(len(names)):
             axes.text(c, r, f"{values[r, c]:.2f}", ha="center", va="center", fontsize=8,
                       color="black" if values[r, c] > 0.55 else "white")  # fmt: skip
     return figure
@@ -264,7 +272,8 @@ def page(
     return report.page(
         "The catalogue at a glance",
         report.paragraph(
-            f"{len(products):,} products, each one photo and six labels. "
+            f"{len(products):,} products, each one photo and a label for each of "
+            f"{len(numbers['distributions'])} attributes. "
             f"{len(numbers['left_out'])} rows were left out. What matters for a model: a few "
             "labels have most of the products (the long tail), some labels contradict each "
             "other, and some photos occur more than once, so that a random split into training "
@@ -358,21 +367,26 @@ def _twin_parts(
             ],
         ),
     ]  # fmt: skip
-    differing = [g for g in groups if len({products[i].labels["articleType"] for i in g}) > 1]
+    differing = [g for g in groups if len({_caption(products[i]) for i in g}) > 1]
     for title, chosen in [
         ("The largest groups", groups[:SHEETS]),
-        ("Twins that differ in articleType", differing[:SHEETS]),
+        ("Twins whose labels differ", differing[:SHEETS]),
     ]:
         parts.append(report.heading(title, 3))
         for group in chosen:
             parts.append(
-                report.sheet((catalogue.photo(products[i]), _caption(products[i])) for i in group)
+                report.sheet(
+                    (catalogue.photo(products[i]), f"{products[i].id}: {_caption(products[i])}")
+                    for i in group
+                )
             )
     return parts
 
 
 def _caption(product: Product) -> str:
-    return f"{product.id}: {product.labels['articleType']}, {product.labels['baseColour']}"
+    """The labels worth reading beside a photo: the finest category and the colour, if known."""
+    wanted = [a for a in ("articleType", "baseColour") if a in product.labels]
+    return ", ".join(product.labels[a] or "(missing)" for a in wanted or list(product.labels)[:2])
 
 
 if __name__ == "__main__":

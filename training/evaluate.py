@@ -16,9 +16,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 import numpy as np
 
 from fashion_xai import bundle, metrics, report
+from fashion_xai import table as tables
 from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
+from fashion_xai.table import Table
 from training.answers import Answers, Change, encode_truth, predict_all
 from training.splits import SPLITS, read_split
 from training.stress import STRESSES
@@ -72,13 +74,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
     add("--write-card", action="store_true", help="keep the figures in the bundle's card")
+    tables.add_arguments(parser)
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and write what was asked for; returns the figures."""
     classifier = FashionClassifier.load(args.bundle)
-    catalogue = Catalogue(args.data)
+    table = tables.from_arguments(args, Table.from_json(classifier.bundle.card.get("table")))
+    catalogue = Catalogue(args.data, table=table)
+    if absent := [a for a in classifier.attributes if a not in table.columns]:
+        raise ValueError(
+            f"The bundle has heads that the catalogue names no column for: {', '.join(absent)}. "
+            f"Expected --columns with {', '.join(classifier.attributes)}."
+        )
     products = choose(catalogue, args)
     logits, used, rejected = predict_all(classifier, catalogue, products)
     if left_out := summarise([*catalogue.rejected, *rejected]):
@@ -91,10 +100,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     figures["photos_left_out"] = len(rejected)
     figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
     if args.images:
-        figures["larger"] = compare_larger(classifier, args, used)
+        figures["larger"] = compare_larger(classifier, catalogue, args, used)
     if args.stress:
         figures["stress"] = measure_stress(classifier, catalogue, used)
-    print(table(figures, args.split))
+    print(markdown(figures, args.split))
     if args.out:
         from training import evaluation_page  # matplotlib is slow to import
 
@@ -203,14 +212,17 @@ def measure_stress(
 
 
 def compare_larger(
-    classifier: FashionClassifier, args: argparse.Namespace, products: Sequence[Product]
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    args: argparse.Namespace,
+    products: Sequence[Product],
 ) -> dict[str, Any]:
     """The products that have a larger photo, on it and on the smaller one."""
-    small, larger = Catalogue(args.data), Catalogue(args.data, args.images)
+    larger = Catalogue(args.data, args.images, catalogue.table)
     pairs = [p for p in products if p.id in larger.replaced]
     if not pairs:
         raise ValueError(f"{args.images}: no photo of a product of this split.")
-    on_small, used = _answers(classifier, small, pairs, None, "smaller photos")
+    on_small, used = _answers(classifier, catalogue, pairs, None, "smaller photos")
     on_larger, also_used = _answers(classifier, larger, pairs, None, "larger photos")
     if used != also_used:
         raise ValueError(f"{args.images}: some larger photos cannot be used; take them out.")
@@ -254,7 +266,7 @@ def _accuracies(classifier: FashionClassifier, answers: Answers) -> dict[str, fl
     }
 
 
-def table(figures: Mapping[str, Any], split: str) -> str:
+def markdown(figures: Mapping[str, Any], split: str) -> str:
     """The figures as Markdown tables."""
     lines = [
         f"{split} split, {figures['products']:,} products",

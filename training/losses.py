@@ -18,6 +18,22 @@ def log_prior(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.log(counts / counts.sum()).astype(np.float32)
 
 
+def class_weights(labels: np.ndarray, classes: int, beta: float) -> np.ndarray:
+    """Weights by the effective number of products, float32 (classes,).
+
+    (1 − β) / (1 − βⁿ) for n products (Cui et al. 2019, arXiv:1901.05555, equation 5), scaled so
+    that the products' mean weight is 1. β = 0 gives 1 for all.
+
+    Args:
+        labels: int (n,), negative where missing.
+        classes: number of labels; those without a product get the weight of one with one.
+        beta: in [0, 1); the larger, the more rare labels count.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    weights = (1 - beta) / (1 - beta ** np.maximum(counts, 1))
+    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
+
+
 class MaskedCrossentropy(keras.losses.Loss):
     """Categorical cross-entropy on logits with label smoothing, averaged over labelled products.
 
@@ -25,17 +41,20 @@ class MaskedCrossentropy(keras.losses.Loss):
         smoothing: mass ε spread evenly over all labels (Szegedy et al. 2016, section 7).
         offset: (k,) added to the logits before the softmax, in training only: τ log π of
             :func:`log_prior` gives logit adjustment (Menon et al. 2021, equation 10).
+        weights: (k,) factor of a product's loss by its label, as of :func:`class_weights`.
     """
 
     def __init__(
         self,
         smoothing: float = 0.0,
         offset: np.ndarray | float = 0.0,
+        weights: np.ndarray | None = None,
         name: str = "masked_crossentropy",
     ):
         super().__init__(name=name, dtype="float32")
         self.smoothing = smoothing
         self.offset = np.asarray(offset, np.float32)
+        self.weights = weights
 
     def call(self, y_true, y_pred):
         """Indices (n,), MISSING for none; logits (n, k) → loss (n,), zero where missing."""
@@ -45,6 +64,8 @@ class MaskedCrossentropy(keras.losses.Loss):
         target = ops.one_hot(ops.maximum(y_true, 0), k)
         target = target * (1 - self.smoothing) + self.smoothing / k
         loss = -ops.sum(target * ops.log_softmax(y_pred + self.offset, axis=-1), axis=-1) * labelled
+        if self.weights is not None:
+            loss = loss * ops.take(self.weights, ops.maximum(y_true, 0))
         # Keras divides by n afterwards; the mean shall be over the labelled ones.
         share = ops.mean(labelled)
         return loss / ops.maximum(share, 1e-7)

@@ -98,7 +98,7 @@ def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> 
         members[int(group)].append(product)
     classes: dict[str, list[list[Product]]] = defaultdict(list)
     for group in members.values():
-        kinds = Counter(product.labels["articleType"] or "" for product in group)
+        kinds = Counter(product.labels.get("articleType") or "" for product in group)
         classes[min(kinds, key=lambda kind: (-kinds[kind], kind))].append(group)
     split: dict[str, str] = {}
     for groups in classes.values():

@@ -59,7 +59,7 @@ def run(settings: config.Config) -> Path:
     claim(settings)
     use_gpu = prepare_backend(settings.seed)
 
-    catalogue = Catalogue(settings.data)
+    catalogue = Catalogue(settings.data, table=settings.table)
     catalogue.products = catalogue.products[: settings.limit]
     sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
     packs = dict(zip(sizes, dataset.pack(catalogue, sizes, settings.cache), strict=True))
@@ -77,7 +77,7 @@ def run(settings: config.Config) -> Path:
             f"Expected products in training and validation. Received: {len(train_rows)} and "
             f"{len(val_rows)} of {len(products)}"
         )
-    vocabulary = Vocabulary.fit(product.labels for product in products)
+    vocabulary = Vocabulary.fit((p.labels for p in products), settings.table.attributes)
     taxonomy = Taxonomy.fit(products[i].labels for i in train_rows)
     labels = dataset.encode(vocabulary, products)
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
@@ -153,7 +153,7 @@ def pack_larger(
     """Size → the packed photos of ``--images``; empty without it."""
     if settings.images is None:
         return {}
-    larger = Catalogue(settings.data, settings.images)
+    larger = Catalogue(settings.data, settings.images, settings.table)
     wanted = {product.id for product in catalogue.products} & larger.replaced
     larger.products = [product for product in larger.products if product.id in wanted]
     packs = dataset.pack(larger, sizes, settings.cache)
@@ -202,6 +202,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     trainer.compile(
         keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0),
         loss=make_losses(settings, data),
+        loss_weights=[settings.head_weights.get(name, 1.0) for name in model.output_names],
         metrics=[[losses.MaskedAccuracy()] for _ in model.outputs],
         # XLA on a CPU loses oneDNN's convolutions.
         jit_compile=use_gpu or keras.backend.backend() == "jax",
@@ -240,14 +241,12 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
 
 def make_losses(settings: config.Config, data: Data) -> list[keras.losses.Loss]:
     """One loss per head, in the heads' order."""
-    tau = settings.logit_adjustment
-    train = data.labels[data.train_rows]
-    return [
-        losses.MaskedCrossentropy(
-            settings.smoothing, tau * losses.log_prior(train[:, head], classes)
-        )
-        for head, classes in enumerate(data.sizes)
-    ]
+    made: list[keras.losses.Loss] = []
+    for labels, classes in zip(data.labels[data.train_rows].T, data.sizes, strict=True):
+        offset = settings.logit_adjustment * losses.log_prior(labels, classes)
+        weights = losses.class_weights(labels, classes, settings.class_balance)
+        made.append(losses.MaskedCrossentropy(settings.smoothing, offset, weights))
+    return made
 
 
 def freeze(model: keras.Model, last: str) -> None:
@@ -272,6 +271,7 @@ def describe(settings, products, split, seconds: float) -> dict:
     card = {
         "cam_layer": cam_layer(settings.attention),
         "input_size": list(settings.stages[-1].size),
+        "table": settings.table.to_json(),
         "split": {
             "kind": settings.learning()["split"],
             **{side: sides.count(side) for side in splits.SPLITS},
