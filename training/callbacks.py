@@ -54,6 +54,9 @@ class Checkpoint(keras.callbacks.Callback):
     Does the work of ``ModelCheckpoint``, ``EarlyStopping`` and ``BackupAndRestore`` in one file:
     three files written one after another could contradict each other after a kill.
 
+    Where the optimizer averages the weights (EMA), it is the averaged ones that are validated and
+    kept as the best; training goes on with the others.
+
     Args:
         path: the checkpoint file.
         stage: number of the running stage.
@@ -67,6 +70,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.best_loss, self.best_epoch = math.inf, -1
         self.best: list[np.ndarray] = []
         self.stopped = False
+        self._raw: list[np.ndarray] = []
+        self._validated: list[np.ndarray] = []
 
     def restore(self, state: dict[str, Any], groups: dict[str, list[np.ndarray]]) -> int:
         """Put a stage's state back; returns the epoch to go on with."""
@@ -78,10 +83,20 @@ class Checkpoint(keras.callbacks.Callback):
         self.best_epoch, self.stopped = state["best_epoch"], state["stopped"]
         return state["epoch"]
 
+    def on_test_begin(self, logs=None):
+        if self.model.optimizer.use_ema:
+            self._raw = self.model.get_weights()
+            self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def on_test_end(self, logs=None):
+        self._validated = self.model.get_weights()
+        if self.model.optimizer.use_ema:
+            self.model.set_weights(self._raw)
+
     def on_epoch_end(self, epoch, logs=None):
         weights = self.model.get_weights()
         if logs["val_loss"] < self.best_loss:
-            self.best, self.best_loss, self.best_epoch = weights, logs["val_loss"], epoch
+            self.best, self.best_loss, self.best_epoch = self._validated, logs["val_loss"], epoch
         self.stopped = epoch - self.best_epoch >= self.patience
         state = {
             "stage": self.stage,

@@ -89,6 +89,7 @@ class Config:
     dropout: float
     attention: str
     warmup: float
+    ema: float
     patience: int
     augment: str
     backgrounds: float
@@ -191,6 +192,13 @@ def parse(argv: list[str] | None = None) -> Config:
         help="a block before the pooling: squeeze-and-excitation, or CBAM",
     )
     add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
+    add(
+        "--ema",
+        type=_beta,
+        default=0.0,
+        metavar="MOMENTUM",
+        help="average the weights over the steps and keep the averaged ones, such as 0.99; 0: off",
+    )
     add(
         "--patience",
         type=_positive,

@@ -200,7 +200,13 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
         alpha=0.01,
     )
     trainer.compile(
-        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=5.0),
+        keras.optimizers.AdamW(
+            rate,
+            weight_decay=settings.weight_decay,
+            clipnorm=5.0,
+            use_ema=settings.ema > 0,
+            ema_momentum=settings.ema or 0.99,
+        ),
         loss=make_losses(settings, data),
         loss_weights=[settings.head_weights.get(name, 1.0) for name in model.output_names],
         metrics=[[losses.MaskedAccuracy()] for _ in model.outputs],
