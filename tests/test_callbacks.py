@@ -1,9 +1,15 @@
 """Averaged weights: which ones are validated, kept, and trained on."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from training.callbacks import Checkpoint
 
 RNG = np.random.default_rng(0)
@@ -65,3 +71,12 @@ def test_without_averaging_the_best_epochs_own_weights_are_kept(tmp_path):
     for kept, mine in zip(keeper.best, remember.steps[5 * best + 4], strict=True):
         np.testing.assert_array_equal(kept, mine)
     assert keeper.best_loss == pytest.approx(min(remember.losses))
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]")
+def test_both_hold_on_jax():
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", __file__, "-k", "not on_jax"], cwd=ROOT, text=True,
+        env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, timeout=600,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout[-2000:]

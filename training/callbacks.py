@@ -87,6 +87,8 @@ class Checkpoint(keras.callbacks.Callback):
         if self.model.optimizer.use_ema:
             self._raw = self.model.get_weights()
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+            # On JAX both now share buffers, which evaluation donates: the averages would be gone.
+            self.model.set_weights([np.array(w) for w in self.model.get_weights()])
 
     def on_test_end(self, logs=None):
         self._validated = self.model.get_weights()
