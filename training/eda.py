@@ -235,10 +235,13 @@ def draw_distribution(numbers: Mapping[str, Any], attribute: str):
     places = np.arange(len(shown), dtype=float)
     if len(counts) > BARS:
         places[BARS // 2 :] += 1
-        axes.text(1, BARS / 2 - 0.3, f"⋮ {len(counts) - BARS} labels between", fontsize=8)
+        note = f"⋮ {len(counts) - BARS} labels between"
+        axes.text(0.01, BARS // 2, note, fontsize=7, va="center",
+                  transform=axes.get_yaxis_transform())  # fmt: skip
     axes.barh(places, [n for _, n in shown], color=COLOUR)
     axes.set_yticks(places, names, fontsize=7)
     axes.set(xscale="log", xlabel="products (logarithmic)", ylim=(places[-1] + 0.7, -0.7))
+    axes.set_xlim(right=2 * counts[0][1])  # room for the longest bar's number
     for place, (_, n) in zip(places, shown):
         axes.text(n * 1.05, place, f"{n:,}", va="center", fontsize=6)
     axes.set_title(f"{attribute}: {len(counts)} labels", fontsize=10)
@@ -367,10 +370,12 @@ def _twin_parts(
             ],
         ),
     ]  # fmt: skip
-    differing = [g for g in groups if len({_caption(products[i]) for i in g}) > 1]
+    attributes = catalogue.table.attributes
+    key = "articleType" if "articleType" in attributes else attributes[0]
+    differing = [g for g in groups if len({products[i].labels[key] for i in g}) > 1]
     for title, chosen in [
         ("The largest groups", groups[:SHEETS]),
-        ("Twins whose labels differ", differing[:SHEETS]),
+        (f"Twins that differ in {key}", differing[:SHEETS]),
     ]:
         parts.append(report.heading(title, 3))
         for group in chosen:
