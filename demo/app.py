@@ -80,7 +80,7 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
         cards = [handlers.card(classifier, analysis, a) for a in attributes]
         options = handlers.choices(classifier, analysis).values()
         opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
-        return [analysis, "", *cards, *opened]
+        return [analysis, handlers.doubt(classifier, analysis), *cards, *opened]
 
     def relabel(attribute, analysis, label):
         """Another label's map, from the same forward pass."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import cv2
 import numpy as np
@@ -88,23 +89,31 @@ def message(text: str) -> str:
     return f'<p class="message" role="alert">{escape(text)}</p>' if text else ""
 
 
-def answer(classifier: FashionClassifier, path: str | None) -> dict[str, dict]:
-    """The API's reply: attribute → label, probability and the three best labels.
+def doubt(classifier: FashionClassifier, analysis: Analysis) -> str:
+    """A sentence where the photo hardly looks like one product, else ''."""
+    if classifier.is_one_product(analysis.reading) is False:
+        return message("Not sure this is one product: take the answers with doubt.")
+    return ""
+
+
+def answer(classifier: FashionClassifier, path: str | None) -> dict[str, Any]:
+    """The API's reply: attribute → label, probability and the three best labels; ``one_product``.
 
     Raises:
         ImageError: the file cannot be used.
     """
     if path is None:
         raise ImageError("No photo arrived; expected an image file.")
-    (predictions,) = classifier.predict([path])
-    return {
+    (reading,) = classifier.read([path])
+    answers: dict[str, Any] = {
         attribute: {
             "label": p.label,
             "probability": p.probability,
             "top3": [{"label": x, "probability": q} for x, q in classifier.top(p, 3)],
         }
-        for attribute, p in predictions.items()
+        for attribute, p in classifier.predictions(reading).items()
     }
+    return {**answers, "one_product": classifier.is_one_product(reading)}
 
 
 def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Explanation) -> str:

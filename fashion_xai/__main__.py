@@ -93,10 +93,13 @@ def predict(classifier: FashionClassifier, args: argparse.Namespace) -> int:
                 ]
                 for p in predictions.values()
             }
-            print(json.dumps({"image": name, **answer}, ensure_ascii=False), flush=True)
+            known = {"one_product": classifier.is_one_product(reading)}
+            print(json.dumps({"image": name, **answer, **known}, ensure_ascii=False), flush=True)
         else:
             line = " · ".join(f"{p.label} ({p.probability:.0%})" for p in predictions.values())
-            print(f"{name}: {line}", flush=True)
+            doubt = " · not sure this is one product"
+            doubtful = classifier.is_one_product(reading) is False
+            print(f"{name}: {line}{doubt if doubtful else ''}", flush=True)
     return int(failed)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_xai import bundle, cams, images
+from fashion_xai.abstention import familiarity
 from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
 from fashion_xai.labels import Taxonomy, Vocabulary
@@ -32,6 +33,7 @@ class FashionClassifier:
         self.bundle = loaded
         self.batch_size = batch_size
         self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
+        self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
         model = loaded.model
         self.layer: str = loaded.card["cam_layer"]
         features = model.get_layer(self.layer).output
@@ -183,6 +185,17 @@ class FashionClassifier:
                 box=reading.box,
             )
         return answers
+
+    def is_one_product(self, reading: Reading) -> bool | None:
+        """Whether the photo looks like one product; None where the bundle has no threshold.
+
+        False means: doubt every answer. The threshold and how well it separates stand in the
+        bundle's card under ``abstention``.
+        """
+        if self.threshold is None:
+            return None
+        (score,) = familiarity({a: x[None] for a, x in reading.logits.items()})
+        return bool(score >= self.threshold)
 
     def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:
         """The answer, then the most probable other labels, k in all, with their probabilities."""

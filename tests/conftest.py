@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -45,6 +46,14 @@ def small_bundle(tmp_path_factory, drawn) -> Path:
         split,
     )
     return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def doubtful_bundle(tmp_path_factory, small_bundle) -> Path:
+    """The small bundle with a threshold of familiarity that no photo reaches."""
+    folder = shutil.copytree(small_bundle, tmp_path_factory.mktemp("doubtful") / "bundle")
+    bundle.update_card(folder, abstention={"threshold": 1e9})
+    return folder
 
 
 @pytest.fixture(scope="session")

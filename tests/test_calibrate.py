@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from fashion_xai import FashionClassifier, bundle, metrics
+from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.decoding import softmax
 from tests import garments
 from training import calibrate
 from training.losses import log_prior
 from training.splits import write_split
+from training.strangers import STRANGERS
 
 RNG = np.random.default_rng(0)
 
@@ -64,6 +66,27 @@ def test_confidences_follow_the_answers_given():
     assert right.tolist() == [True, False]
 
 
+def test_familiarity_and_its_threshold_by_hand():
+    logits = {"a": np.array([[3.0, 0.0], [0.0, 0.0]]), "b": np.array([[5.0, 5.0], [9.0, 1.0]])}
+    expected = np.log(np.exp([1.5, 0]) + np.exp([-1.5, 0])) + np.log(
+        np.exp([0, 4]) + np.exp([0, -4])
+    )
+    np.testing.assert_allclose(familiarity(logits), expected)
+    own = {"a": RNG.normal(0, 6, (500, 4))}
+    fit = calibrate.fit_abstention(own, {"flat": {"a": RNG.normal(0, 0.1, (50, 4))}, "same": own})
+    assert (familiarity(own) >= fit["threshold"]).mean() == pytest.approx(0.98, abs=0.003)
+    assert fit["strangers"]["same"]["auroc"] == pytest.approx(0.5)
+    assert fit["strangers"]["flat"]["auroc"] > 0.97
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_strangers_are_pictures_and_repeat(name):
+    photos = [garments.draw(kind, size=(80, 60)) for kind in garments.KINDS]
+    one, other = (STRANGERS[name](np.random.default_rng(3), photos) for _ in range(2))
+    assert one.shape == (256, 192, 3) and one.dtype == np.uint8 and one.std() > 1
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.fixture
 def split_bundle(small_bundle, tmp_path):
     data = garments.write_catalogue(tmp_path / "catalogue", per_kind=8)
@@ -85,6 +108,10 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
     after = FashionClassifier.load(folder)
     card = after.bundle.card
     assert set(card["temperatures"]) == set(after.attributes)
+    (reading,) = after.read([garments.draw("bag")])
+    score = familiarity({a: x[None] for a, x in reading.logits.items()})[0]
+    assert after.is_one_product(reading) == (score >= card["abstention"]["threshold"])
+    assert before.is_one_product(reading) is None
     photo = garments.draw("bag")
     (p,) = after.predict([photo])
     for attribute, e in after.explain(photo).items():

@@ -96,3 +96,12 @@ def test_unusable_files_give_a_sentence(small, tmp_path):
         handlers.analyse(small, str(tmp_path / "a.jpg"))
     with pytest.raises(ImageError, match="No photo arrived"):
         handlers.answer(small, None)
+
+
+def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path):
+    doubtful = FashionClassifier.load(doubtful_bundle)
+    analysis = handlers.analyse(doubtful, path)
+    assert "Not sure this is one product" in handlers.doubt(doubtful, analysis)
+    assert handlers.doubt(small, analysis) == ""
+    assert handlers.answer(doubtful, path)["one_product"] is False
+    assert handlers.answer(small, path)["one_product"] is None

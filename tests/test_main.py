@@ -61,6 +61,15 @@ def test_explain_writes_pictures_and_raw_maps(photos, small_bundle, tmp_path, ca
     np.testing.assert_allclose(row["heatmap"], expected.heatmap, atol=1e-4)
 
 
+def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle, capsys):
+    assert main(["predict", photos[0], "--bundle", str(doubtful_bundle)]) == 0
+    assert capsys.readouterr().out.endswith(" · not sure this is one product\n")
+    assert main(["predict", photos[0], "--bundle", str(small_bundle)]) == 0
+    assert "not sure" not in capsys.readouterr().out
+    assert main(["predict", photos[0], "--json", "--bundle", str(doubtful_bundle)]) == 0
+    assert json.loads(capsys.readouterr().out)["one_product"] is False
+
+
 def test_explain_against_picks_the_head_that_knows_the_label(photos, small_bundle, tmp_path):
     common = ["explain", photos[0], "--out", str(tmp_path / "o"), "--bundle", str(small_bundle)]
     assert main([*common, "--against", "Winter"]) == 0

@@ -7,6 +7,8 @@ Per head two numbers, both found on the validation split alone:
   of the bias: the logits, the maps and their identities stay exact;
 - a temperature (Guo et al. 2017), kept in the card, that makes the probabilities mean what they
   say.
+
+And one for all heads: the familiarity under which a photo is doubted to show one product.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from sklearn.metrics import roc_auc_score
 
 from fashion_xai import bundle, metrics
 from fashion_xai import table as tables
+from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
@@ -33,9 +37,16 @@ from training.answers import encode_truth, predict_all
 from training.dataset import encode, rows_of
 from training.losses import log_prior
 from training.splits import read_split
+from training.strangers import STRANGERS
 
 STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
 """Multiples of the log frequencies that are tried."""
+
+KEPT = 0.98
+"""Share of the validation products that stays above the threshold of abstention."""
+
+STRANGERS_EACH = 300
+"""Pictures of each kind of strangers that the threshold is measured on."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -88,7 +99,22 @@ def calibrate(folder: Path, catalogue: Catalogue) -> None:
         for a in classifier.attributes
     }
     print(markdown(fits))
-    _write(classifier.bundle, fits)
+    adjusted = {a: logits[a] + fits[a]["offset"] for a in logits}
+    photos = [catalogue.photo(product) for product in used[:STRANGERS_EACH]]
+    strangers = {
+        name: {a: x + fits[a]["offset"] for a, x in seen.items()}
+        for name, seen in read_strangers(classifier, photos).items()
+    }
+    abstention = fit_abstention(adjusted, strangers)
+    print(
+        f"Familiarity under {abstention['threshold']:.2f} is doubted: {1 - KEPT:.0%} of the "
+        "validation products and "
+        + ", ".join(
+            f"{100 * s['doubted']:.0f} % of {name} (AUROC {s['auroc']:.3f})"
+            for name, s in abstention["strangers"].items()
+        )
+    )
+    _write(classifier.bundle, fits, abstention)
 
 
 def fit_head(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> dict[str, Any]:
@@ -139,6 +165,42 @@ def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
+def read_strangers(
+    classifier: FashionClassifier, photos: list[np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Kind → attribute → logits (n, k) of pictures that show no single product."""
+    rng = np.random.default_rng(0)
+    seen = {}
+    for name, make in STRANGERS.items():
+        pictures = [make(rng, photos) for _ in range(STRANGERS_EACH)]
+        rows = [reading.logits for reading in classifier.read(pictures)]
+        seen[name] = {a: np.stack([row[a] for row in rows]) for a in classifier.attributes}
+    return seen
+
+
+def fit_abstention(
+    products: Mapping[str, np.ndarray], strangers: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, Any]:
+    """The threshold that keeps ``KEPT`` of the products, and what it does to each kind of stranger.
+
+    Args:
+        products: attribute → logits (n, k) of product photos.
+        strangers: kind → attribute → logits (m, k).
+    """
+    own = familiarity(products)
+    threshold = float(np.quantile(own, 1 - KEPT))
+    figures = {}
+    for name, logits in strangers.items():
+        theirs = familiarity(logits)
+        truth = np.r_[np.ones(len(own)), np.zeros(len(theirs))]
+        figures[name] = {
+            "auroc": float(roc_auc_score(truth, np.r_[own, theirs])),
+            "doubted": float((theirs < threshold).mean()),
+            "pictures": len(theirs),
+        }
+    return {"threshold": threshold, "kept": KEPT, "strangers": figures}
+
+
 def markdown(fits: Mapping[str, Mapping[str, Any]]) -> str:
     """What the fits changed, as a Markdown table."""
     lines = [
@@ -168,7 +230,9 @@ def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[
     }
 
 
-def _write(loaded: bundle.Bundle, fits: Mapping[str, Mapping[str, Any]]) -> None:
+def _write(
+    loaded: bundle.Bundle, fits: Mapping[str, Mapping[str, Any]], abstention: Mapping[str, Any]
+) -> None:
     for attribute, fit in fits.items():
         head = loaded.model.get_layer(attribute)
         head.bias.assign_add(fit["offset"])
@@ -184,6 +248,7 @@ def _write(loaded: bundle.Bundle, fits: Mapping[str, Mapping[str, Any]]) -> None
             a: {"strength": strengths[a], "before": fit["before"], "after": fit["after"]}
             for a, fit in fits.items()
         },
+        "abstention": abstention,
         "metrics": {},  # of the uncalibrated heads
     }
     split = loaded.folder / bundle.SPLIT
