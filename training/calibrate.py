@@ -150,7 +150,7 @@ def choose_strength(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) ->
         adjusted = (logits - strength * prior).argmax(1)
         return metrics.accuracy(truth, adjusted) + metrics.macro_f1(truth, adjusted)
 
-    return float(max(sorted(STRENGTHS, key=abs), key=score))
+    return float(max(sorted(STRENGTHS, key=abs), key=score)) + 0.0  # no −0
 
 
 def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
