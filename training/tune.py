@@ -80,9 +80,9 @@ def run(base: config.Config, trials: int) -> optuna.Study:
     )
     # Seeded by the trials there are: a search that goes on does not propose the same ones again.
     study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # cut off by a kill
-        study.enqueue_trial(trial.params)
-        study.tell(trial.number, state=TrialState.FAIL)
+    for cut_off in study.get_trials(states=(TrialState.RUNNING,)):  # by a kill
+        study.enqueue_trial(cut_off.params)
+        study.tell(cut_off.number, state=TrialState.FAIL)
 
     def complete() -> int:
         return len(study.get_trials(states=(TrialState.COMPLETE,)))
