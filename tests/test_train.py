@@ -1,9 +1,7 @@
 """Training end to end on drawn garments: learning, a kill and its resume, both backends."""
 
 import csv
-import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -137,17 +135,6 @@ def test_it_learns_to_tell_drawn_garments(catalogue, tmp_path):
     with (tmp_path / "run" / "log-0.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.8 * losses[0]  # guessing evenly stays above 0.9
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]")
-def test_it_runs_unchanged_on_jax(catalogue, tmp_path):
-    args = command(catalogue, tmp_path / "run", "64x64:1:1e-3")
-    subprocess.run(
-        [sys.executable, "-m", "training.train", *args],
-        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, check=True, timeout=600,
-    )  # fmt: skip
-    loaded = bundle.load(tmp_path / "run" / "bundle")  # written by JAX, read by TensorFlow
-    assert loaded.card["training"]["backend"] == "jax"
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,12 @@ class Config:
     seed: int
     limit: int | None
     cache: Path
+    devices: int | None
 
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in ("data", "out", "images", "cache", "init", "table"):
+        for name in ("data", "out", "images", "cache", "init", "table", "devices"):
             values.pop(name)
         values["split"] = self.split if self.split in ("twins", "random") else "file"
         values["weights"] = Path(self.weights).name
@@ -221,6 +222,12 @@ def parse(argv: list[str] | None = None) -> Config:
     add("--seed", type=int, default=0)
     add("--limit", type=_positive, help="train on the first N products only, for a trial")
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
+    add(
+        "--devices",
+        type=_positive,
+        metavar="N",
+        help="GPUs to spread each batch over; all of them if not given",
+    )
     tables.add_arguments(parser)
     args = parser.parse_args(argv)
     table = tables.from_arguments(args)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fashion_xai import images
 from fashion_xai.catalogue import Catalogue, Product, Rejected
-from fashion_xai.labels import Vocabulary
+from fashion_xai.labels import MISSING, Vocabulary
 from fashion_xai.silhouette import silhouette
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
@@ -94,6 +94,8 @@ class Batches(keras.utils.PyDataset):
     """Batches of (photos uint8 (b, H, W, 4) as packed, one int32 index array per head).
 
     Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.
+    All batches have the same size: the last is filled up with photos whose labels are MISSING,
+    which weigh nothing, so that it can be split among devices and is compiled only once.
 
     Args:
         larger_share: how often the larger photo of a product that has one is taken, 0–1.
@@ -120,9 +122,11 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         part = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        chosen = self.order[part]
-        photos = self.photos.take(chosen, self.larger[part])
-        return photos, tuple(self.labels[chosen].T)
+        chosen = np.resize(self.order[part], self.batch_size)
+        photos = self.photos.take(chosen, np.resize(self.larger[part], self.batch_size))
+        labels = self.labels[chosen]
+        labels[len(self.order[part]) :] = MISSING
+        return photos, tuple(labels.T)
 
     def on_epoch_end(self) -> None:
         self.epoch += 1

@@ -23,7 +23,7 @@ from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer, set_weights
-from training import augment, checkpoint, config, dataset, losses, splits
+from training import augment, checkpoint, config, dataset, devices, losses, splits
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.transfer import transfer
@@ -57,8 +57,18 @@ def run(settings: config.Config) -> Path:
     """Train as set and return the bundle's folder."""
     settings.out.mkdir(parents=True, exist_ok=True)
     claim(settings)
-    use_gpu = prepare_backend(settings.seed)
+    names = devices.choose(settings.devices)
+    if settings.batch_size % len(names):
+        raise ValueError(f"--batch-size: expected a multiple of {len(names)} devices.")
+    if len(names) > 1:
+        print(f"Training on {len(names)} devices: {', '.join(names)}")
+    with devices.data_parallel(names):
+        return run_on(settings, names)
 
+
+def run_on(settings: config.Config, names: list[str]) -> Path:
+    """Train on the devices that are set up."""
+    use_gpu = prepare_backend(settings.seed)
     catalogue = Catalogue(settings.data, table=settings.table)
     catalogue.products = catalogue.products[: settings.limit]
     sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
@@ -107,7 +117,7 @@ def run(settings: config.Config) -> Path:
     keras.mixed_precision.set_global_policy("float32")
     final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", *rest)
     set_weights(final, model.get_weights())
-    card = describe(settings, products, split, time.time() - started)
+    card = describe(settings, products, split, time.time() - started, names)
     bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
     calibrate(settings.out / "bundle", catalogue)
     print(f"Bundle: {settings.out / 'bundle'}")
@@ -136,15 +146,10 @@ def claim(settings: config.Config) -> None:
 def prepare_backend(seed: int) -> bool:
     """Seed everything; mixed precision on a GPU. Returns whether there is one."""
     keras.utils.set_random_seed(seed)
-    use_gpu = bool(gpus())
+    use_gpu = bool(devices.gpus())
     if use_gpu:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     return use_gpu
-
-
-def gpus() -> list[str]:
-    """Names of the GPUs. (Asked for "gpu" by name, JAX raises where there is none.)"""
-    return [name for name in keras.distribution.list_devices() if name.startswith("gpu")]
 
 
 def pack_larger(
@@ -271,7 +276,7 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
-def describe(settings, products, split, seconds: float) -> dict:
+def describe(settings, products, split, seconds: float, names: list[str]) -> dict:
     """The card without metrics, which ``training.evaluate`` adds."""
     sides = [split.get(product.id, "unused") for product in products]
     card = {
@@ -288,7 +293,7 @@ def describe(settings, products, split, seconds: float) -> dict:
             "backend": keras.backend.backend(),
             "keras": keras.__version__,
             "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})"
-            + "".join(f", {d}" for d in gpus()),
+            + "".join(f", {name}" for name in names if not name.startswith("cpu")),
         },
         "metrics": {},
     }
