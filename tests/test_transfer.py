@@ -4,8 +4,11 @@ import keras
 import numpy as np
 
 from fashion_xai import bundle
+from fashion_xai.catalogue import Catalogue
 from fashion_xai.labels import Vocabulary
 from fashion_xai.model import build_model
+from training import train
+from training.splits import write_split
 from training.transfer import transfer
 
 
@@ -39,3 +42,23 @@ def test_shared_labels_keep_their_weights_others_start_fresh(small_bundle):
     new = vocabulary.index("articleType", "Ponchos")
     np.testing.assert_array_equal(kernel[:, new], fresh["articleType"][:, new])
     np.testing.assert_array_equal(model.get_layer("material").get_weights()[0], fresh["material"])
+
+
+def test_training_goes_on_from_a_bundle_and_says_so_in_the_card(small_bundle, drawn, tmp_path):
+    split = {p.id: ("validation" if i % 6 == 0 else "train")
+             for i, p in enumerate(Catalogue(drawn).products)}  # fmt: skip
+    write_split(tmp_path / "split.csv", split)
+    args = ["--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path),
+            "--init", str(small_bundle), "--split", str(tmp_path / "split.csv"),
+            "--stages", "64x64:1:1e-9", "--weight-decay", "0", "--batch-size", "8",
+            "--augment", "none", "--backgrounds", "0", "--measure-step"]  # fmt: skip
+    assert train.main(args) == 0
+    card = bundle.read_card(tmp_path / "run" / "bundle")
+    parent = bundle.read_card(small_bundle)
+    assert card["configuration"]["init"] == parent["sha256"][bundle.MODEL]
+    assert card["configuration"]["weights"] is None
+    assert "continued_from" in card and card["split"]["kind"] == "file"
+    mine, theirs = (bundle.load(f).model for f in (tmp_path / "run" / "bundle", small_bundle))
+    kernel, start = (m.get_layer("articleType").get_weights()[0] for m in (mine, theirs))
+    np.testing.assert_allclose(kernel, start, atol=1e-5)  # the rate was next to nothing
+    assert train.main([*args, "--init", str(tmp_path / "absent")]) == 1

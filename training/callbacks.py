@@ -20,7 +20,10 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, images: int, batch_size: int, title: str):
         super().__init__()
+        self._first = self._last = 0.0
         self.images, self.batch_size, self.title = images, batch_size, title
+        self.rate = 0.0
+        """Images per second of the last whole epoch, from its second step on."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self.bar = tqdm(
@@ -31,9 +34,16 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch, logs=None):
+        self._last = time.perf_counter()
+        if batch == 0:  # compiling is no training
+            self._first = self._last
         self.bar.update(min(self.batch_size, self.images - self.bar.n))
         if logs:
             self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+
+    def on_test_begin(self, logs=None):
+        spent = self._last - self._first
+        self.rate = (self.images - self.batch_size) / spent if spent else 0.0
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()

@@ -12,7 +12,7 @@ from fashion_xai import attention, bundle
 from fashion_xai import table as tables
 from fashion_xai.model import STRIDE
 from fashion_xai.table import Table
-from training import augment
+from training import augment, splits
 from training.dataset import CACHE
 
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
@@ -97,14 +97,15 @@ class Config:
     limit: int | None
     cache: Path
     devices: int | None
+    measure_step: bool
 
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in ("data", "out", "images", "cache", "init", "table", "devices"):
+        for name in ("data", "out", "images", "cache", "init", "table", "devices", "measure_step"):
             values.pop(name)
-        values["split"] = self.split if self.split in ("twins", "random") else "file"
-        values["weights"] = Path(self.weights).name
+        values["split"] = self.split if self.split in splits.KINDS else "file"
+        values["weights"] = None if self.init else Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
         values["attributes"] = list(self.table.attributes)
@@ -227,6 +228,11 @@ def parse(argv: list[str] | None = None) -> Config:
         type=_positive,
         metavar="N",
         help="GPUs to spread each batch over; all of them if not given",
+    )
+    add(
+        "--measure-step",
+        action="store_true",
+        help="after each stage, print its images/s beside those of the bare step on one batch",
     )
     tables.add_arguments(parser)
     args = parser.parse_args(argv)

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from fashion_xai.catalogue import Product
 
 SPLITS = ("train", "validation", "test")
+KINDS = ("twins", "random")
 SHARES = (0.8, 0.1, 0.1)
 THUMBNAIL = (80, 60)
 """Height and width at which photos are compared: the size of the catalogue's small photos."""

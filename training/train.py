@@ -224,16 +224,18 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     epoch = keeper.restore(*resumed) if resumed else 0
     title = f"{stage.size[0]}×{stage.size[1]}"
     if epoch < stage.epochs and not keeper.stopped:
+        batches = dataset.Batches(
+            data.photos,
+            data.train_rows,
+            data.labels,
+            settings.batch_size,
+            shuffle_seed=settings.seed + 1000 * number,
+            first_epoch=epoch,
+            larger_share=settings.larger_share,
+        )
+        progress = Progress(len(data.train_rows), settings.batch_size, title)
         trainer.fit(
-            dataset.Batches(
-                data.photos,
-                data.train_rows,
-                data.labels,
-                settings.batch_size,
-                shuffle_seed=settings.seed + 1000 * number,
-                first_epoch=epoch,
-                larger_share=settings.larger_share,
-            ),
+            batches,
             validation_data=dataset.Batches(
                 data.photos, data.validation_rows, data.labels, settings.batch_size
             ),
@@ -242,12 +244,32 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
             verbose=0,
             callbacks=[
                 keeper,
-                Progress(len(data.train_rows), settings.batch_size, title),
+                progress,
                 keras.callbacks.CSVLogger(settings.out / f"log-{number}.csv", append=epoch > 0),
                 *tensorboard(settings.out / "tensorboard" / str(number)),
             ],
         )
+        if settings.measure_step:
+            bare = measure_step(trainer, batches)
+            print(
+                f"{title}: {progress.rate:,.0f} images/s in the last epoch, {bare:,.0f} in the "
+                f"bare step on one batch: {100 * (1 - progress.rate / bare):.0f} % for the input"
+            )
     trainer.set_weights(keeper.best)
+
+
+def measure_step(trainer: keras.Model, batches: dataset.Batches, rounds: int = 10) -> float:
+    """Images per second of the training step alone, on one batch again and again.
+
+    It trains: call it where the weights do not matter any more.
+    """
+    photos, labels = batches[0]
+    times = []
+    for _ in range(rounds + 2):  # two to compile and to warm up
+        start = time.perf_counter()
+        trainer.train_on_batch(photos, labels)  # returns the loss: the device has finished
+        times.append(time.perf_counter() - start)
+    return len(photos) / float(np.median(times[2:]))
 
 
 def make_losses(settings: config.Config, data: Data) -> list[keras.losses.Loss]:
@@ -276,6 +298,14 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
     return [keras.callbacks.TensorBoard(folder, write_graph=False)]
 
 
+def kind_of_split(settings: config.Config) -> str:
+    """``twins``, ``random`` or ``file``; of a bundle's split.csv, what that bundle's card says."""
+    folder = Path(settings.split).parent
+    if settings.split in splits.KINDS or not (folder / bundle.CARD).is_file():
+        return settings.learning()["split"]
+    return bundle.read_card(folder)["split"]["kind"]
+
+
 def describe(settings, products, split, seconds: float, names: list[str]) -> dict:
     """The card without metrics, which ``training.evaluate`` adds."""
     sides = [split.get(product.id, "unused") for product in products]
@@ -284,7 +314,7 @@ def describe(settings, products, split, seconds: float, names: list[str]) -> dic
         "input_size": list(settings.stages[-1].size),
         "table": settings.table.to_json(),
         "split": {
-            "kind": settings.learning()["split"],
+            "kind": kind_of_split(settings),
             **{side: sides.count(side) for side in splits.SPLITS},
         },
         "configuration": settings.learning(),
