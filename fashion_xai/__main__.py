@@ -15,9 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 from PIL import Image
 from tqdm import tqdm
 
-from fashion_xai import images, overlay
+from fashion_xai import images, methods, overlay
 from fashion_xai.bundle import BundleError
-from fashion_xai.classifier import METHODS, FashionClassifier
+from fashion_xai.classifier import FashionClassifier
 from fashion_xai.images import ImageError
 from fashion_xai.labels import ATTRIBUTES
 from fashion_xai.records import Explanation, Reading
@@ -62,7 +62,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "the raw maps.",
     )
     command.add_argument("--out", type=Path, required=True, help="folder for pictures and JSON")
-    command.add_argument("--method", choices=METHODS, default="gradcam")
+    command.add_argument(
+        "--method",
+        choices=methods.NAMES,
+        default="gradcam",
+        metavar="METHOD",
+        help="; ".join(
+            f"{' = '.join((m.name, *m.twins))} ({m.title}, in {m.unit})"
+            for m in methods.METHODS.values()
+        ),
+    )
     command.add_argument(
         "--attribute",
         metavar="HEAD",
@@ -119,7 +128,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             continue
         stem = _unused(Path(name).stem, stems)
         photo = images.load(name)
-        for e in classifier.explanations(reading, chosen, None, against).values():
+        for e in classifier.explanations(reading, chosen, None, against, args.method).values():
             picture = overlay.blend(photo, e.heatmap, e.box, classifier.size)
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             Image.fromarray(picture).save(file)

@@ -32,3 +32,39 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if weights.shape != (channels,):
         raise ValueError(f"Expected weights of shape ({channels},). Received: {weights.shape}")
     return (features @ weights / (height * width)).astype(np.float32)
+
+
+def layer_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Raw LayerCAM map (Jiang et al. 2021, equation 6, before its outer ReLU).
+
+    ``map[i, j] = features[i, j] · max(weights, 0) / (h · w)``: only channels that speak for the
+    label count, so nothing speaks against it where features are not negative. EfficientNet's swish
+    is slightly negative in places, hence small negative cells. Its sum is no logit. Grad-CAM++ is
+    its twin on these heads: all cells share one gradient, and both maps differ by a factor only.
+
+    Args, returns and errors as for :func:`grad_cam`.
+    """
+    return grad_cam(features, np.maximum(weights, 0))
+
+
+def eigen_cam(features: np.ndarray) -> np.ndarray:
+    """Eigen-CAM (Muhammad & Yeasin 2020, arXiv:2008.00299): what the network looks at.
+
+    Each cell's features projected on their first right singular vector, whose sign is chosen so
+    that the map's sum is positive. It knows no label: the map is the same for all heads. Never use
+    it to say why the network answers.
+
+    Args:
+        features: (h, w, channels).
+
+    Returns:
+        float32 (h, w), in units of the features.
+    """
+    height, width, channels = features.shape
+    cells = features.reshape(height * width, channels)
+    # The Gram matrix of the cells is small (48 × 48), the channels' one is not.
+    values, vectors = np.linalg.eigh((cells @ cells.T).astype(np.float64))
+    heatmap = vectors[:, -1] * np.sqrt(max(values[-1], 0.0))
+    if heatmap.sum() < 0:
+        heatmap = -heatmap
+    return heatmap.reshape(height, width).astype(np.float32)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from fashion_xai import bundle, cams, images
+from fashion_xai import bundle, images, methods
 from fashion_xai.abstention import familiarity
 from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
@@ -18,7 +18,6 @@ from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.records import Explanation, Prediction, Reading
 
 BATCH_SIZE = 32
-METHODS = ("gradcam",)
 
 
 class FashionClassifier:
@@ -110,7 +109,7 @@ class FashionClassifier:
 
         Args:
             photos: one photo, or a list of them.
-            method: ``"gradcam"``.
+            method: a name of :mod:`fashion_xai.methods`; the default's cells sum to the logit.
             attributes: which heads; None for all.
             targets: attribute → label to explain; the predicted one where not given.
             against: attribute → label to compare with: "why target and not this one".
@@ -123,11 +122,11 @@ class FashionClassifier:
             KeyError: an unknown attribute or label; the message offers close ones.
             ValueError: an unknown method.
         """
-        if method not in METHODS:
-            raise ValueError(f"Expected a method of {METHODS}. Received: {method!r}")
+        methods.find(method)  # before the network works
         batch, single = _as_list(photos)
         answers = [
-            self.explanations(reading, attributes, targets, against) for reading in self.read(batch)
+            self.explanations(reading, attributes, targets, against, method)
+            for reading in self.read(batch)
         ]
         return answers[0] if single else answers
 
@@ -157,8 +156,10 @@ class FashionClassifier:
         attributes: Sequence[str] | None = None,
         targets: Mapping[str, str] | None = None,
         against: Mapping[str, str] | None = None,
+        method: str = "gradcam",
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
+        chosen_method = methods.find(method)
         targets, against = targets or {}, against or {}
         chosen = self.attributes if attributes is None else attributes
         for name in (*chosen, *targets, *against):
@@ -179,9 +180,9 @@ class FashionClassifier:
                 prediction=prediction,
                 target=target,
                 against=other,
-                method="gradcam",
+                method=chosen_method.name,
                 layer=self.layer,
-                heatmap=cams.grad_cam(reading.features, weights),
+                heatmap=chosen_method.compute(reading.features, weights),
                 box=reading.box,
             )
         return answers

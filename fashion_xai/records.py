@@ -44,7 +44,7 @@ class Explanation:
         prediction: the head's prediction on the same photo, from the same forward pass.
         target: the label that is explained.
         against: the label it is compared with, or None.
-        method: ``"gradcam"``.
+        method: its name in ``methods.METHODS``, which states the map's unit.
         layer: the layer whose features are explained.
         heatmap: float32 (h, w), raw. For Grad-CAM in logits per cell: its sum plus the head's
             bias is the target's logit (with ``against``: the difference of both).

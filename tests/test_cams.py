@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tf_keras_vis.gradcam import Gradcam
+from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
+from tf_keras_vis.layercam import Layercam
 from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 
-from fashion_xai import cams
+from fashion_xai import cams, methods
 from fashion_xai.images import prepare
 from tests import garments
+
+
+def relu(x):
+    return tf.maximum(x, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +36,64 @@ def test_a_batch_is_its_photos_one_by_one():
     whole = cams.grad_cam(features, weights)
     for one, photo in zip(whole, features, strict=True):
         np.testing.assert_allclose(one, cams.grad_cam(photo, weights), rtol=1e-6)
+
+
+def test_layer_cam_by_hand():
+    """The channel that speaks against the label is left out; four cells."""
+    features = np.array([[[1.0, 2.0], [0.0, 1.0]], [[3.0, 0.0], [1.0, 1.0]]])
+    heatmap = cams.layer_cam(features, np.array([2.0, -1.0]))
+    np.testing.assert_allclose(heatmap, [[0.5, 0.0], [1.5, 0.5]])
+
+
+def test_eigen_cam_equals_the_singular_value_decomposition():
+    features = np.random.default_rng(1).uniform(0, 1, (4, 3, 20))
+    u, s, _ = np.linalg.svd(features.reshape(12, 20), full_matrices=False)
+    expected = (u[:, 0] * s[0]).reshape(4, 3)
+    np.testing.assert_allclose(cams.eigen_cam(features), np.abs(expected), rtol=1e-4)
+    assert cams.eigen_cam(-features).sum() > 0  # the sign is a choice, and this is ours
+    assert (cams.eigen_cam(np.zeros((2, 2, 3))) == 0).all()
+
+
+def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_twin(shipped, photos):
+    model = shipped.bundle.model
+    pixels = np.stack([prepare(photo, shipped.size) for photo in photos])
+    ours = shipped.explain(photos, method="layercam")
+    # Without its ReLU, tf-keras-vis' Grad-CAM++ would also let go of the one on the gradients.
+    tools = [(Layercam(model, clone=False), None), (GradcamPlusPlus(model, clone=False), relu)]
+    for head in (3, 4):  # articleType and baseColour
+        attribute = shipped.attributes[head]
+        scores = [InactiveScore()] * len(model.outputs)
+        scores[head] = CategoricalScore([o[attribute].prediction.index for o in ours])
+        exact, twin = (
+            np.asarray(
+                tool(
+                    scores,
+                    pixels,
+                    penultimate_layer=shipped.layer,
+                    seek_penultimate_conv_layer=False,
+                    activation_modifier=modifier,
+                    expand_cam=False,
+                    normalize_cam=False,
+                )
+            )
+            for tool, modifier in tools
+        )
+        mine = np.stack([o[attribute].heatmap for o in ours])
+        np.testing.assert_allclose(mine, exact, atol=1e-4 * np.abs(exact).max())
+        for a, b in zip(mine, twin, strict=True):
+            assert np.corrcoef(np.maximum(a, 0).ravel(), b.ravel())[0, 1] > 0.999
+
+
+def test_twins_give_the_map_of_their_method_and_one_name(shipped, photos):
+    assert set(methods.NAMES) >= {"gradcam", "hirescam", "xgradcam", "layercam", "gradcam++"}
+    (reading,) = shipped.read(photos[:1])
+    for name, method in methods.NAMES.items():
+        e = shipped.explanations(reading, ["season"], method=name)["season"]
+        same = shipped.explanations(reading, ["season"], method=method.name)["season"]
+        assert e.method == method.name
+        np.testing.assert_array_equal(e.heatmap, same.heatmap)
+    maps = [e.heatmap for e in shipped.explanations(reading, method="eigencam").values()]
+    assert all((heatmap == maps[0]).all() for heatmap in maps)  # it knows no label
 
 
 def test_channels_must_agree():
