@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import time
 from collections.abc import Callable
 from statistics import median
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import keras
 import numpy as np
+import tensorflow as tf
 from tf_keras_vis.gradcam import Gradcam
 from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 
@@ -26,23 +29,42 @@ from tests import garments
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="of the fast contenders")
-    parser.add_argument("--slow-rounds", type=int, default=3, help="of tf-keras-vis")
+    parser.add_argument("--slow-rounds", type=int, default=3, help="of those with gradients")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64], metavar="N")
     args = parser.parse_args()
     classifier = FashionClassifier.load()
     model = classifier.bundle.model
+    both = keras.Model(model.inputs, [model.get_layer(classifier.layer).output, *model.outputs])
     tool = Gradcam(model, clone=False)
     height, width = classifier.size
     kinds = list(garments.KINDS)
     print(f"input {height}×{width}, {os.cpu_count()} cores, medians of {args.rounds} rounds")
-    print("| batch | forward pass | six predictions + six maps | ratio | tf-keras-vis ×6 | ratio |")
-    print("|---|---|---|---|---|---|")
-    for batch in (1, 16):
+    print(
+        "| batch | forward pass | six predictions + six Grad-CAMs | with six LayerCAMs too "
+        "| GradientTape ×6 | tf-keras-vis ×6 | peak memory of the process |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for batch in args.batches:
         photos = [
             letterbox(garments.draw(kinds[i % len(kinds)], seed=i), classifier.size)[0]
             for i in range(batch)
         ]
         pixels = np.stack(photos).astype(np.float32)
         indices = [[p.index for p in x.values()] for x in classifier.predict(photos)]
+
+        def both_methods(photos=photos) -> None:
+            for reading in classifier.read(photos):
+                classifier.explanations(reading)
+                classifier.explanations(reading, method="layercam")
+
+        def tapes(pixels=pixels, indices=indices) -> None:
+            for head in range(len(model.outputs)):
+                with tf.GradientTape() as tape:
+                    features, *logits = both(pixels)
+                    tape.watch(features)
+                    chosen = tf.gather(logits[head], [r[head] for r in indices], batch_dims=1)
+                gradients = tape.gradient(chosen, features)
+                tf.reduce_sum(features * tf.reduce_mean(gradients, (1, 2), keepdims=True), -1)
 
         def keras_vis(pixels=pixels, indices=indices) -> None:
             for head in range(len(model.outputs)):
@@ -53,18 +75,16 @@ def main() -> None:
                     seek_penultimate_conv_layer=False, expand_cam=False, normalize_cam=False,
                 )  # fmt: skip
 
-        fast = in_turn(
+        forward, *others = in_turn(
             args.rounds,
             lambda pixels=pixels: model.predict_on_batch(pixels),
             lambda photos=photos: classifier.explain(photos),
+            both_methods,
         )
-        slow = in_turn(args.slow_rounds, keras_vis)
-        forward, ours, theirs = *fast, *slow
-        print(
-            f"| {batch} | {1e3 * forward:.1f} ms | {1e3 * ours:.1f} ms | {ours / forward:.2f} "
-            f"| {1e3 * theirs:.0f} ms | {theirs / ours:.0f} |",
-            flush=True,
-        )
+        others += in_turn(args.slow_rounds, tapes, keras_vis)
+        cells = " | ".join(f"{1e3 * t:.1f} ms ({t / forward:.2f} ×)" for t in others)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"| {batch} | {1e3 * forward:.1f} ms | {cells} | {peak:.1f} GB |", flush=True)
 
 
 def in_turn(rounds: int, *contenders: Callable[[], object]) -> list[float]:
