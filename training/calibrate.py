@@ -29,10 +29,11 @@ from sklearn.metrics import roc_auc_score
 from fashion_xai import bundle, metrics
 from fashion_xai import table as tables
 from fashion_xai.abstention import familiarity
-from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
+from fashion_xai.catalogue import Catalogue, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.table import Table
+from training import command
 from training.answers import encode_truth, predict_all
 from training.dataset import encode, rows_of
 from training.losses import log_prior
@@ -60,16 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the catalogue it was trained on")
     tables.add_arguments(parser)
     args = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         usual = Table.from_json(bundle.read_card(args.bundle).get("table"))
         calibrate(args.bundle, Catalogue(args.data, table=tables.from_arguments(args, usual)))
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
-        return 1
-    except (CatalogueError, bundle.BundleError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return command.run(work, "Stopped; nothing was written.")
 
 
 def calibrate(folder: Path, catalogue: Catalogue) -> None:

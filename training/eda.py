@@ -25,9 +25,9 @@ from tqdm import tqdm
 
 from fashion_xai import images, report
 from fashion_xai import table as tables
-from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
+from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.labels import CATEGORY_PATH
-from training import dataset, splits
+from training import command, dataset, splits
 
 RARE = 10
 """A label with fewer products than this is called rare."""
@@ -56,16 +56,13 @@ def main(argv: list[str] | None = None) -> int:
     add("--cache", type=Path, default=dataset.CACHE, help="folder for the decoded photos")
     tables.add_arguments(parser)
     args = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
+        catalogue = Catalogue(args.data, table=tables.from_arguments(args))
         args.out.mkdir(parents=True, exist_ok=True)
-        run(Catalogue(args.data, table=tables.from_arguments(args)), args.out, args.cache)
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
-        return 1
-    except (CatalogueError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        run(catalogue, args.out, args.cache)
+
+    return command.run(work, "Stopped; nothing was written.")
 
 
 def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:

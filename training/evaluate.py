@@ -17,10 +17,11 @@ import numpy as np
 
 from fashion_xai import bundle, metrics, report
 from fashion_xai import table as tables
-from fashion_xai.catalogue import Catalogue, CatalogueError, Product, summarise
+from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.table import Table
+from training import command
 from training.answers import Answers, Change, encode_truth, predict_all
 from training.splits import SPLITS, read_split
 from training.stress import STRESSES
@@ -32,15 +33,7 @@ FEW_CLASSES = 45
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
     args = parse(argv)
-    try:
-        run(args)
-    except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
-        return 1
-    except (CatalogueError, bundle.BundleError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return command.run(lambda: run(args), "Stopped; nothing was written.")
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

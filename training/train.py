@@ -20,10 +20,10 @@ import keras
 import numpy as np
 
 from fashion_xai import bundle
-from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
+from fashion_xai.catalogue import Catalogue, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer, set_weights
-from training import augment, checkpoint, config, dataset, devices, losses, splits
+from training import augment, checkpoint, command, config, dataset, devices, losses, splits
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.transfer import transfer
@@ -42,15 +42,8 @@ class Data(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
     settings = config.parse(argv)
-    try:
-        run(settings)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on after the last whole epoch.", file=sys.stderr)
-        return 1
-    except (CatalogueError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    goes_on = "Stopped. The same command goes on after the last whole epoch."
+    return command.run(lambda: run(settings), goes_on)
 
 
 def run(settings: config.Config) -> Path:

@@ -27,8 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from fashion_xai import bundle, report
-from fashion_xai.catalogue import CatalogueError
-from training import config, train
+from training import command, config, train
 
 SPACE = {
     "rate_factor": "0.3–3, logarithmic; multiplies the rate of every stage",
@@ -57,15 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=20, help="how many in all (default: 20)")
     args, rest = parser.parse_known_args(argv)
     base = config.parse(rest)
-    try:
-        run(base, args.trials)
-    except KeyboardInterrupt:
-        print("\nStopped. The same command goes on in the same trial.", file=sys.stderr)
-        return 1
-    except (CatalogueError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    goes_on = "Stopped. The same command goes on in the same trial."
+    return command.run(lambda: run(base, args.trials), goes_on)
 
 
 def run(base: config.Config, trials: int) -> optuna.Study:
