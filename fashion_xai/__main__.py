@@ -21,6 +21,7 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.images import ImageError
 from fashion_xai.labels import ATTRIBUTES
 from fashion_xai.records import Explanation, Reading
+from fashion_xai.sheet import contact_sheet, peak_of
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,8 +59,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "explain",
         parents=[shared],
         help="write a heatmap picture per attribute and photo",
-        description="Write OUT/PHOTO.ATTRIBUTE.png for each photo and OUT/explanations.json with "
-        "the raw maps.",
+        description="Write OUT/PHOTO.ATTRIBUTE.png for each photo and head, OUT/PHOTO.sheet.png "
+        "with all of them and their scales, and OUT/explanations.json with the raw maps.",
     )
     command.add_argument("--out", type=Path, required=True, help="folder for pictures and JSON")
     command.add_argument(
@@ -82,6 +83,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--against",
         metavar="LABEL",
         help='"why the prediction and not LABEL", on the head that knows LABEL',
+    )
+    command.add_argument(
+        "--signed",
+        action="store_true",
+        help="show what speaks against the label too: orange for, purple against",
+    )
+    command.add_argument(
+        "--one-scale",
+        action="store_true",
+        help="the same colours mean the same evidence in all maps of a photo",
     )
     command.set_defaults(run=explain)
     return parser.parse_args(argv)
@@ -128,8 +139,15 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             continue
         stem = _unused(Path(name).stem, stems)
         photo = images.load(name)
-        for e in classifier.explanations(reading, chosen, None, against, args.method).values():
-            picture = overlay.blend(photo, e.heatmap, e.box, classifier.size)
+        maps = list(classifier.explanations(reading, chosen, None, against, args.method).values())
+        look = {"signed": args.signed, "one_scale": args.one_scale}
+        drawn = contact_sheet(photo, maps, classifier.size, **look)
+        (args.out / f"{stem}.sheet.png").write_bytes(drawn)
+        top = max(peak_of(e, args.signed) for e in maps) if args.one_scale else None
+        for e in maps:
+            picture = overlay.blend(
+                photo, e.heatmap, e.box, classifier.size, peak=top, signed=args.signed
+            )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             Image.fromarray(picture).save(file)
             rows.append({"image": name, "picture": file.name, **_row(e)})
@@ -181,7 +199,7 @@ def _row(e: Explanation) -> dict[str, Any]:
         "against": e.against,
         "method": e.method,
         "layer": e.layer,
-        "unit": "logits per cell",
+        "unit": f"{methods.METHODS[e.method].unit} per cell",
         "evidence_for": e.evidence_for,
         "evidence_against": e.evidence_against,
         "heatmap": e.heatmap.tolist(),

@@ -20,6 +20,13 @@ from fashion_xai.records import Explanation, Prediction, Reading
 BATCH_SIZE = 32
 
 
+RUNNER_UP = "(runner-up)"
+"""As a target: the most probable label that is not the answer."""
+
+Target = str | Sequence[str]
+"""A label, RUNNER_UP, or several labels: a group such as ``taxonomy.articles_of("Topwear")``."""
+
+
 class FashionClassifier:
     """A trained bundle ready to predict and explain. Safe to share between threads.
 
@@ -102,8 +109,8 @@ class FashionClassifier:
         photos: ImageLike | Sequence[ImageLike],
         method: str = "gradcam",
         attributes: Sequence[str] | None = None,
-        targets: Mapping[str, str] | None = None,
-        against: Mapping[str, str] | None = None,
+        targets: Mapping[str, Target] | None = None,
+        against: Mapping[str, Target] | None = None,
     ) -> Any:
         """Predict and explain from the same forward pass.
 
@@ -111,8 +118,9 @@ class FashionClassifier:
             photos: one photo, or a list of them.
             method: a name of :mod:`fashion_xai.methods`; the default's cells sum to the logit.
             attributes: which heads; None for all.
-            targets: attribute → label to explain; the predicted one where not given.
-            against: attribute → label to compare with: "why target and not this one".
+            targets: attribute → label to explain; the predicted one where not given. Of several
+                labels the mean of their logits is explained.
+            against: attribute → label or labels to compare with: "why target and not this one".
 
         Returns:
             Attribute → :class:`Explanation`; a list of such dicts for a list of photos.
@@ -154,8 +162,8 @@ class FashionClassifier:
         self,
         reading: Reading,
         attributes: Sequence[str] | None = None,
-        targets: Mapping[str, str] | None = None,
-        against: Mapping[str, str] | None = None,
+        targets: Mapping[str, Target] | None = None,
+        against: Mapping[str, Target] | None = None,
         method: str = "gradcam",
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
@@ -171,15 +179,16 @@ class FashionClassifier:
         answers = {}
         for attribute in chosen:
             prediction = predictions[attribute]
-            target = targets.get(attribute, prediction.label)
-            other = against.get(attribute)
+            target = self._resolve(targets.get(attribute, prediction.label), prediction)
             weights = self._weights(attribute, target)
-            if other is not None:
+            other = None
+            if attribute in against:
+                other = self._resolve(against[attribute], prediction)
                 weights = weights - self._weights(attribute, other)
             answers[attribute] = Explanation(
                 prediction=prediction,
-                target=target,
-                against=other,
+                target=" / ".join(target),
+                against=None if other is None else " / ".join(other),
                 method=chosen_method.name,
                 layer=self.layer,
                 heatmap=chosen_method.compute(reading.features, weights),
@@ -205,8 +214,18 @@ class FashionClassifier:
         best = [prediction.index, *(i for i in order if i != prediction.index)][:k]
         return [(labels[i], float(prediction.probabilities[i])) for i in best]
 
-    def _weights(self, attribute: str, label: str) -> np.ndarray:
-        return self._kernels[attribute][:, self.vocabulary.index(attribute, label)]
+    def _resolve(self, target: Target, prediction: Prediction) -> list[str]:
+        """The labels that a target stands for."""
+        if target == RUNNER_UP:
+            return [label for label, _ in self.top(prediction, 2)[1:]]
+        return [target] if isinstance(target, str) else list(target)
+
+    def _weights(self, attribute: str, labels: Sequence[str]) -> np.ndarray:
+        """The mean of the labels' columns in the head's kernel."""
+        if not labels:
+            raise ValueError(f"Expected one label of {attribute} or more. Received: none")
+        columns = [self.vocabulary.index(attribute, label) for label in labels]
+        return self._kernels[attribute][:, columns].mean(1)
 
 
 def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

@@ -135,6 +135,10 @@ class Taxonomy:
         """The (masterCategory, subCategory) pairs seen with an articleType, sorted."""
         return sorted((m, s) for m, s, a in self.triples if a == article)
 
+    def articles_of(self, category: str) -> list[str]:
+        """The articleTypes seen under a masterCategory or a subCategory, sorted."""
+        return sorted({a for m, s, a in self.triples if category in (m, s)})
+
     def to_json(self) -> list[list[str]]:
         return [list(triple) for triple in sorted(self.triples)]
 

@@ -11,6 +11,9 @@ from fashion_xai.images import Box
 COLOURS = "inferno"
 """Perceptually uniform, and readable without colour vision."""
 
+SIGNED_COLOURS = "PuOr_r"
+"""Orange speaks for, purple against: told apart with every kind of colour vision."""
+
 
 def fit_to_photo(
     heatmap: np.ndarray, box: Box, size: tuple[int, int], shape: tuple[int, int]
@@ -33,22 +36,27 @@ def fit_to_photo(
     return cv2.resize(part, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def intensity(heatmap: np.ndarray, peak: float | None = None) -> np.ndarray:
-    """Positive evidence scaled to 0–1: ``max(map, 0) / peak``; all zero if there is none.
+def intensity(heatmap: np.ndarray, peak: float | None = None, signed: bool = False) -> np.ndarray:
+    """Evidence scaled to 0–1, or to −1–1 with what speaks against it; all zero if there is none.
 
     Args:
         heatmap: any shape.
-        peak: the value that becomes 1; None takes the map's own maximum.
+        peak: the value that becomes 1, the same for several maps that shall be compared; None
+            takes the map's own maximum.
+        signed: keep the negative cells, which are cut to zero otherwise.
     """
-    positive = np.maximum(heatmap, 0)
-    top = float(positive.max()) if peak is None else peak
-    return np.clip(positive / top, 0, 1) if top > 0 else np.zeros_like(positive)
+    kept = heatmap if signed else np.maximum(heatmap, 0)
+    top = float(np.abs(kept).max()) if peak is None else peak
+    return np.clip(kept / top, -1, 1) if top > 0 else np.zeros_like(kept)
 
 
-def colour(values: np.ndarray) -> np.ndarray:
-    """0–1 (h, w) → uint8 RGBA (h, w, 4): as opaque as the evidence is strong."""
-    rgba = matplotlib.colormaps[COLOURS](values)
-    rgba[..., 3] = values
+def colour(values: np.ndarray, signed: bool = False) -> np.ndarray:
+    """:func:`intensity` (h, w) → uint8 RGBA (h, w, 4): as opaque as the evidence is strong."""
+    if signed:
+        rgba = matplotlib.colormaps[SIGNED_COLOURS](0.5 + values / 2)
+    else:
+        rgba = matplotlib.colormaps[COLOURS](values)
+    rgba[..., 3] = np.abs(values)
     return (rgba * 255).round().astype(np.uint8)
 
 
@@ -59,20 +67,21 @@ def blend(
     size: tuple[int, int],
     alpha: float = 0.7,
     peak: float | None = None,
+    signed: bool = False,
 ) -> np.ndarray:
-    """The photo with its positive evidence laid over it.
+    """The photo with the evidence laid over it.
 
     Args:
         photo: uint8 RGB (height, width, 3), not letterboxed.
         heatmap: raw (h, w).
         box, size: as in :func:`fit_to_photo`.
         alpha: 0 shows the photo alone, 1 covers it where the evidence is strongest.
-        peak: see :func:`intensity`.
+        peak, signed: see :func:`intensity`.
 
     Returns:
-        uint8 RGB (height, width, 3); the photo itself where there is no positive evidence.
+        uint8 RGB (height, width, 3); the photo itself where there is no evidence to show.
     """
     fitted = fit_to_photo(heatmap, box, size, photo.shape[:2])
-    layer = colour(intensity(fitted, peak)).astype(np.float32)
+    layer = colour(intensity(fitted, peak, signed), signed).astype(np.float32)
     opacity = layer[..., 3:] / 255 * alpha
     return (photo * (1 - opacity) + layer[..., :3] * opacity).round().astype(np.uint8)

@@ -8,7 +8,7 @@ from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 from tf_keras_vis.layercam import Layercam
 from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 
-from fashion_xai import cams, methods
+from fashion_xai import RUNNER_UP, cams, methods
 from fashion_xai.images import prepare
 from tests import garments
 
@@ -159,3 +159,22 @@ def test_the_difference_map_sums_to_the_logit_gap(shipped, photos):
             gap = prediction.logits[i] - prediction.logits[j]
             assert e.against == b
             assert e.heatmap.sum() + bias[i] - bias[j] == pytest.approx(gap, abs=1e-4)
+
+
+def test_a_group_is_the_mean_of_its_labels_and_the_runner_up_the_second(shipped, photos):
+    (reading,) = shipped.read(photos[:1])
+    group = shipped.taxonomy.articles_of("Topwear")
+    assert {"Shirts", "Tshirts"} <= set(group) and "Jeans" not in group
+    (e,) = shipped.explanations(reading, ["articleType"], {"articleType": group}).values()
+    rows = [shipped.vocabulary.index("articleType", label) for label in group]
+    logits, bias = reading.logits["articleType"][rows], shipped.biases["articleType"][rows]
+    assert e.heatmap.sum() + bias.mean() == pytest.approx(logits.mean(), abs=1e-4)
+    assert e.target == " / ".join(group)
+    second = shipped.top(e.prediction, 2)[1][0]
+    args = (reading, ["articleType"], None)
+    (by_name,) = shipped.explanations(*args, {"articleType": second}).values()
+    (by_rank,) = shipped.explanations(*args, {"articleType": RUNNER_UP}).values()
+    assert by_rank.against == second
+    np.testing.assert_array_equal(by_rank.heatmap, by_name.heatmap)
+    with pytest.raises(ValueError, match="Expected one label of articleType or more"):
+        shipped.explanations(reading, ["articleType"], {"articleType": []})

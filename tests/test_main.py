@@ -61,6 +61,26 @@ def test_explain_writes_pictures_and_raw_maps(photos, small_bundle, tmp_path, ca
     np.testing.assert_allclose(row["heatmap"], expected.heatmap, atol=1e-4)
 
 
+def test_a_sheet_shows_all_heads_and_one_scale_is_one(photos, small_bundle, tmp_path):
+    common = ["explain", photos[0], "--bundle", str(small_bundle), "--signed", "--out"]
+    assert main([*common, str(tmp_path / "own")]) == 0
+    assert main([*common, str(tmp_path / "one"), "--one-scale", "--method", "layercam"]) == 0
+    (sheet,) = (tmp_path / "own").glob("*.sheet.png")
+    picture = np.asarray(Image.open(sheet).convert("L"))
+    assert picture.shape[0] > 600 and picture.std() > 10
+    rows = json.loads((tmp_path / "one" / "explanations.json").read_text())
+    assert {row["method"] for row in rows} == {"layercam"}
+    assert rows[0]["unit"].startswith("logits, of the channels")
+    strongest = max(rows, key=lambda row: np.abs(row["heatmap"]).max())
+    weakest = min(rows, key=lambda row: np.abs(row["heatmap"]).max())
+    photo = np.asarray(Image.open(photos[0]).convert("RGB"), float)
+    change = [
+        np.abs(np.asarray(Image.open(tmp_path / "one" / row["picture"]), float) - photo).mean()
+        for row in (strongest, weakest)
+    ]
+    assert change[0] > change[1]
+
+
 def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle, capsys):
     assert main(["predict", photos[0], "--bundle", str(doubtful_bundle)]) == 0
     assert capsys.readouterr().out.endswith(" · not sure this is one product\n")

@@ -46,6 +46,16 @@ def test_intensity_by_hand():
     assert overlay.intensity(np.array([-2.0, -1.0])).tolist() == [0, 0]  # no false confidence
 
 
+def test_signed_intensity_and_colours():
+    values = overlay.intensity(np.array([[-2.0, 0.0, 1.0]]), signed=True)
+    np.testing.assert_allclose(values, [[-1, 0, 0.5]])
+    against, nothing, half = overlay.colour(values, signed=True)[0].astype(int)
+    assert against[2] > against[1] and against[3] == 255  # purple, opaque
+    assert nothing[3] == 0
+    assert half[0] > half[2] and half[3] in (127, 128)  # orange, half as opaque
+    np.testing.assert_allclose(overlay.intensity(np.array([-3.0]), 6.0, signed=True), [-0.5])
+
+
 def test_blend():
     photo = garments.draw("bag", "Black", (120, 90))
     box = letterbox(photo)[1]
