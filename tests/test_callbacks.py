@@ -76,7 +76,8 @@ def test_without_averaging_the_best_epochs_own_weights_are_kept(tmp_path):
 @pytest.mark.skipif(not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]")
 def test_both_hold_on_jax():
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", __file__, "-k", "not on_jax"], cwd=ROOT, text=True,
-        env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, timeout=600,
+        [sys.executable, "-m", "pytest", "-n0", "-q", __file__, "-k", "not on_jax"],
+        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, timeout=600,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:]
