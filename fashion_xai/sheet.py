@@ -43,8 +43,8 @@ def contact_sheet(
         peaks = [max(peaks)] * len(peaks)
     rows = -(-(len(explanations) + 1) // COLUMNS)
     # Not pyplot: its figures are global, and servers draw in several threads.
-    figure = Figure(figsize=(INCHES * COLUMNS, 1.55 * INCHES * rows), layout="constrained")
-    figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr]
+    figure = Figure(figsize=(INCHES * COLUMNS, 1.55 * INCHES * rows))
+    figure.set_layout_engine("constrained", h_pad=0.1)
     FigureCanvasAgg(figure)
     cells = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for cell in cells:

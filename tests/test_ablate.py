@@ -1,0 +1,39 @@
+"""Variants are trained once, measured, and set side by side."""
+
+import dataclasses
+import json
+
+import pytest
+
+from tests import garments
+from training import ablate, config
+
+
+def test_two_variants_are_measured_and_not_trained_again(tmp_path, capsys):
+    data = garments.write_catalogue(tmp_path / "catalogue", per_kind=10)
+    args = ["--data", str(data), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"),
+            "--weights", "none", "--split", "random", "--stages", "64x64:1:1e-3",
+            "--batch-size", "16", "--only", "as it ships"]  # fmt: skip
+    assert ablate.main(args) == 0
+    first = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    plain, scene = (first["as it ships"][photos]["heads"] for photos in ("plain", "scene"))
+    assert set(plain) == set(scene)
+    checkpoint = tmp_path / "out" / "as-it-ships" / "checkpoint.npz"
+    stamp = checkpoint.stat().st_mtime_ns
+    assert ablate.main(args) == 0
+    assert checkpoint.stat().st_mtime_ns == stamp
+    line = capsys.readouterr().out.splitlines()[-1]
+    accuracy = plain["gender"]["accuracy"]
+    assert line.startswith(f"| as it ships | {100 * accuracy:.1f} / ")
+
+
+def test_every_variant_changes_known_settings_only():
+    base = config.parse(["--data", "x", "--out", "y"])
+    changed = [dataclasses.replace(base, **changes) for changes in ablate.VARIANTS.values()]
+    assert len({str(settings) for settings in changed}) >= len(changed) - 1  # no --images given
+
+
+def test_unknown_variants_are_refused(capsys):
+    with pytest.raises(SystemExit) as caught:
+        ablate.main(["--data", "x", "--out", "y", "--only", "magic"])
+    assert caught.value.code == 2

@@ -1,0 +1,126 @@
+"""What each ingredient gives: ``python -m training.ablate --data … --out DIR --limit 10000``.
+
+Trains the same short run once per variant, each changed in one thing, and compares them on the
+validation split. The same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+
+from fashion_xai import bundle, report
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.classifier import FashionClassifier
+from training import command, config, train
+from training.answers import Answers, encode_truth, predict_all
+from training.dataset import rows_of
+from training.evaluate import measure
+from training.splits import read_split
+from training.stress import STRESSES
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as it ships": {},
+    "no replaced backgrounds": {"backgrounds": 0.0},
+    "light augmentation": {"augment": "light"},
+    "light, no backgrounds": {"augment": "light", "backgrounds": 0.0},
+    "small photos only": {"images": None},
+    "no label smoothing": {"smoothing": 0.0},
+    "logit adjustment 0.5 in the loss": {"logit_adjustment": 0.5},
+    "class balance 0.99": {"class_balance": 0.99},
+    "EMA 0.99": {"ema": 0.99},
+    "squeeze-and-excitation block": {"attention": "se"},
+    "CBAM block": {"attention": "cbam"},
+    "random split": {"split": "random"},
+}
+"""Name → what it changes in the settings that are given."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 wrong use."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ablate",
+        description=__doc__,
+        epilog="Variants: " + "; ".join(VARIANTS) + ". All other flags are those of training.train "
+        "(--help there).",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="VARIANT", help="only these")
+    args, rest = parser.parse_known_args(argv)
+    base = config.parse(rest)
+    goes_on = "Stopped. The same command goes on in the same variant."
+    return command.run(lambda: run(base, args.only or list(VARIANTS)), goes_on)
+
+
+def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
+    """Train and measure the variants; write and print the table after each."""
+    base.out.mkdir(parents=True, exist_ok=True)
+    file = base.out / "ablation.json"
+    figures: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for name in names:
+        if name in figures:
+            continue
+        print(f"Variant: {name}")
+        folder = base.out / name.replace(" ", "-").replace(",", "")
+        settings = dataclasses.replace(base, out=folder, **VARIANTS[name])
+        figures[name] = score(train.run(settings), settings)
+        report.write(file, json.dumps(figures, indent=1) + "\n")
+        print(markdown(figures))
+    print(markdown(figures))
+    return figures
+
+
+def score(folder: Path, settings: config.Config) -> dict[str, Any]:
+    """The figures on the validation split, as the photos are and on scenes behind the product."""
+    classifier = FashionClassifier.load(folder)
+    catalogue = Catalogue(settings.data, table=settings.table)
+    products = catalogue.products[: settings.limit]
+    rows = rows_of(products, read_split(folder / bundle.SPLIT), "validation")
+    chosen = [products[i] for i in rows]
+    figures = {}
+    for name, change in (("plain", None), ("scene", STRESSES["scene"])):
+        logits, used, _ = predict_all(classifier, catalogue, chosen, change, name)
+        truth, _ = encode_truth(classifier.vocabulary, used)
+        measured = measure(classifier, Answers.of(classifier.decoder, truth, logits))
+        figures[name] = {
+            "heads": {
+                a: {"accuracy": f["accuracy"], "macro_f1": f["macro_f1"]}
+                for a, f in measured["heads"].items()
+            },
+            "all_right": measured["all_right"],
+            "products": measured["products"],
+        }
+    return figures
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """Accuracy % / macro-F1 of each head on the validation photos, one variant a line."""
+    if not figures:
+        return "Nothing measured yet."
+    heads = list(next(iter(figures.values()))["plain"]["heads"])
+    fine = "articleType" if "articleType" in heads else heads[-1]
+    lines = [
+        f"| variant | {' | '.join(heads)} | all right % | {fine} on scenes % |",
+        "|" + "---|" * (len(heads) + 3),
+    ]
+    for name, f in figures.items():
+        cells = [
+            f"{100 * h['accuracy']:.1f} / {h['macro_f1']:.3f}" for h in f["plain"]["heads"].values()
+        ]
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {100 * f['plain']['all_right']:.1f} "
+            f"| {100 * f['scene']['heads'][fine]['accuracy']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
