@@ -130,3 +130,15 @@ def test_without_validation_products_nothing_is_written(small_bundle, drawn, cap
     assert calibrate.main(["--bundle", str(small_bundle), "--data", str(drawn)]) == 1
     assert "no product of the bundle's train split" in capsys.readouterr().err
     assert (small_bundle / "card.json").read_bytes() == before
+
+
+def test_a_head_without_labels_in_validation_is_left_as_it_is(split_bundle, capsys):
+    folder, data = split_bundle
+    table = (data / "styles.csv").read_text().replace("Winter", "").replace("Summer", "")
+    (data / "styles.csv").write_text(table.replace(",Fall,", ",,"))
+    before = FashionClassifier.load(folder)
+    assert calibrate.main(["--bundle", str(folder), "--data", str(data)]) == 0
+    assert "no validation product has a label: season" in capsys.readouterr().out
+    after = FashionClassifier.load(folder)
+    np.testing.assert_array_equal(after.biases["season"], before.biases["season"])
+    assert "season" not in after.bundle.card["temperatures"]

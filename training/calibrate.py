@@ -91,15 +91,19 @@ def calibrate(folder: Path, catalogue: Catalogue) -> None:
     frequencies = dict(
         zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
     )
+    if unlabelled := [a for a in classifier.attributes if not (truth[a] >= 0).any()]:
+        print(f"Not calibrated, no validation product has a label: {', '.join(unlabelled)}")
     fits = {
         a: fit_head(truth[a], logits[a], log_prior(frequencies[a], logits[a].shape[1]))
         for a in classifier.attributes
+        if a not in unlabelled
     }
+    offsets = {a: fits[a]["offset"] if a in fits else 0.0 for a in classifier.attributes}
     print(markdown(fits))
-    adjusted = {a: logits[a] + fits[a]["offset"] for a in logits}
+    adjusted = {a: logits[a] + offsets[a] for a in logits}
     photos = [catalogue.photo(product) for product in used[:STRANGERS_EACH]]
     strangers = {
-        name: {a: x + fits[a]["offset"] for a, x in seen.items()}
+        name: {a: x + offsets[a] for a, x in seen.items()}
         for name, seen in read_strangers(classifier, photos).items()
     }
     abstention = fit_abstention(adjusted, strangers)

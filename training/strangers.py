@@ -47,7 +47,7 @@ def several(rng: np.random.Generator, photos: Sequence[np.ndarray]) -> np.ndarra
     """Four products beside each other, two by two, on white."""
     tiles = [
         cv2.resize(photos[i], (SIZE[1] // 2, SIZE[0] // 2), interpolation=cv2.INTER_AREA)
-        for i in rng.choice(len(photos), 4, replace=False)
+        for i in rng.choice(len(photos), 4, replace=len(photos) < 4)
     ]
     return np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
 
