@@ -127,7 +127,7 @@ def test_a_photo_over_the_byte_cap_is_refused(url):
 def test_ctrl_c_ends_it():
     process, _ = start()
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=90) == 0
 
 
 def test_wrong_use_is_answered_in_words(tmp_path):
