@@ -69,9 +69,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default="gradcam",
         metavar="METHOD",
         help="; ".join(
-            f"{' = '.join((m.name, *m.twins))} ({m.title}, in {m.unit})"
+            f"{' = '.join((m.name, *m.twins))} ({m.title}, in {m.unit}; extra cost: {m.cost})"
             for m in methods.METHODS.values()
-        ),
+        )
+        + " (default: gradcam)",
+    )
+    command.add_argument(
+        "--fine",
+        dest="method",
+        action="store_const",
+        const="fine",
+        help="the same as --method fine: outlines instead of cells",
     )
     command.add_argument(
         "--attribute",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-import keras
 import numpy as np
 from PIL import Image
 
@@ -15,6 +14,7 @@ from fashion_xai.abstention import familiarity
 from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
 from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.network import Network, UnsuitableModel
 from fashion_xai.records import Explanation, Prediction, Reading
 
 BATCH_SIZE = 32
@@ -40,20 +40,32 @@ class FashionClassifier:
         self.batch_size = batch_size
         self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
         self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
-        model = loaded.model
-        self.layer: str = loaded.card["cam_layer"]
-        features = model.get_layer(self.layer).output
-        self._network = keras.Model(model.inputs, [features, *model.outputs])
-        heads = {name: model.get_layer(name) for name in loaded.vocabulary.attributes}
-        self._kernels = {name: np.asarray(head.kernel) for name, head in heads.items()}
-        self.biases = {name: np.asarray(head.bias) for name, head in heads.items()}
+        try:
+            self.network = Network(loaded.model, loaded.vocabulary.attributes)
+        except UnsuitableModel as error:
+            raise bundle.BundleError(f"{loaded.folder / bundle.MODEL}: {error}") from error
+        if self.layer != loaded.card["cam_layer"]:
+            raise bundle.BundleError(
+                f"{loaded.folder / bundle.CARD}: expected cam_layer {self.layer!r}, which enters "
+                f"the model's pooling. Received: {loaded.card['cam_layer']!r}"
+            )
         # Traced here, once: two threads tracing the same function at once would race.
-        self._network.predict_on_batch(np.zeros((1, *loaded.size, 3), np.float32))
+        self.network.forward(np.zeros((1, *loaded.size, 3), np.float32))
 
     @classmethod
     def load(cls, path: str | PathLike | None = None) -> FashionClassifier:
         """Read a bundle; None takes the one that ships. Raises ``bundle.BundleError``."""
         return cls(bundle.load(path))
+
+    @property
+    def layer(self) -> str:
+        """The layer whose features enter the pooling."""
+        return self.network.layer
+
+    @property
+    def biases(self) -> dict[str, np.ndarray]:
+        """Attribute → (n_labels,): what a map's sum lacks to the logit."""
+        return self.network.biases
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -85,10 +97,10 @@ class FashionClassifier:
                 for i, photo in enumerate(batch)
             ]
             pixels = np.stack([canvas for canvas, _ in fitted]).astype(np.float32)
-            features, *logits = self._network.predict_on_batch(pixels)
-            for i, (_, box) in enumerate(fitted):
-                rows = {name: x[i] for name, x in zip(self.attributes, logits, strict=True)}
-                yield Reading(features[i], rows, box)
+            features, logits = self.network.forward(pixels)
+            for i, (canvas, box) in enumerate(fitted):
+                rows = {name: x[i] for name, x in logits.items()}
+                yield Reading(canvas, features[i], rows, box)
 
     def predict(self, photos: ImageLike | Sequence[ImageLike]) -> list[dict[str, Prediction]]:
         """Predict all attributes of each photo.
@@ -176,25 +188,29 @@ class FashionClassifier:
                     f"Unknown attribute. Expected one of {self.attributes}. Received: {name!r}"
                 )
         predictions = self.predictions(reading)
-        answers = {}
+        asked, named = {}, {}
         for attribute in chosen:
             prediction = predictions[attribute]
             target = self._resolve(targets.get(attribute, prediction.label), prediction)
-            weights = self._weights(attribute, target)
+            asked[attribute] = self.coefficients(attribute, target)
             other = None
             if attribute in against:
                 other = self._resolve(against[attribute], prediction)
-                weights = weights - self._weights(attribute, other)
-            answers[attribute] = Explanation(
-                prediction=prediction,
-                target=" / ".join(target),
-                against=None if other is None else " / ".join(other),
+                asked[attribute] -= self.coefficients(attribute, other)
+            named[attribute] = " / ".join(target), None if other is None else " / ".join(other)
+        maps = chosen_method.compute(self.network, reading, asked)
+        return {
+            attribute: Explanation(
+                prediction=predictions[attribute],
+                target=target,
+                against=other,
                 method=chosen_method.name,
-                layer=self.layer,
-                heatmap=chosen_method.compute(reading.features, weights),
+                layer=self.network.layer,
+                heatmap=maps[attribute],
                 box=reading.box,
             )
-        return answers
+            for attribute, (target, other) in named.items()
+        }
 
     def is_one_product(self, reading: Reading) -> bool | None:
         """Whether the photo looks like one product; None where the bundle has no threshold.
@@ -220,12 +236,18 @@ class FashionClassifier:
             return [label for label, _ in self.top(prediction, 2)[1:]]
         return [target] if isinstance(target, str) else list(target)
 
-    def _weights(self, attribute: str, labels: Sequence[str]) -> np.ndarray:
-        """The mean of the labels' columns in the head's kernel."""
+    def coefficients(self, attribute: str, labels: Sequence[str]) -> np.ndarray:
+        """float32 (n_labels,): 1 / n at each of the n labels; logits @ them is their mean logit.
+
+        Raises:
+            KeyError: an unknown label.
+            ValueError: no label.
+        """
         if not labels:
             raise ValueError(f"Expected one label of {attribute} or more. Received: none")
-        columns = [self.vocabulary.index(attribute, label) for label in labels]
-        return self._kernels[attribute][:, columns].mean(1)
+        row = np.zeros(len(self.vocabulary.labels[attribute]), np.float32)
+        row[[self.vocabulary.index(attribute, label) for label in labels]] = 1 / len(labels)
+        return row
 
 
 def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

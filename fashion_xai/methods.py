@@ -1,4 +1,4 @@
-"""The maps that come from the forward pass alone: one registry, one contract.
+"""Every way to make a map, under one contract: the registry.
 
 On linear heads over globally averaged features several famous methods coincide. They are offered
 under one name, so that twins never count as agreement.
@@ -6,12 +6,21 @@ under one name, so that twins never count as agreement.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from fashion_xai import cams
+from fashion_xai import cams, gradients
+from fashion_xai.network import Network
+from fashion_xai.occlusion import occlusion
+from fashion_xai.records import Reading
+
+Targets = Mapping[str, np.ndarray]
+"""Head → coefficients (labels,): the score that is explained is ``logits @ coefficients``."""
+
+Compute = Callable[[Network, Reading, Targets], dict[str, np.ndarray]]
+"""One photo's raw maps, head → float32 (h, w); any h and w."""
 
 
 @dataclass(frozen=True)
@@ -22,53 +31,198 @@ class Method:
         name: as in ``explain(method=…)``.
         title: as in papers.
         unit: of a cell.
-        about_the_label: False where the map is the same for every label.
-        twins: methods that give the same map on these heads, up to a factor.
+        cost: on top of the forward pass that predicts.
         source: the paper.
-        compute: features (h, w, channels) and weights (channels,) → raw float32 (h, w).
+        not_for: when not to use it.
+        compute: see :data:`Compute`.
+        about_the_label: False where the map is the same for every label.
+        signed: whether negative cells mean something.
+        twins: methods that give the same map on these heads, up to a factor.
     """
 
     name: str
     title: str
     unit: str
-    about_the_label: bool
-    twins: tuple[str, ...]
+    cost: str
     source: str
-    compute: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    not_for: str
+    compute: Compute
+    about_the_label: bool = True
+    signed: bool = False
+    twins: tuple[str, ...] = ()
+
+
+def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
+    """A map of features and weights alone."""
+
+    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+        return {
+            head: form(reading.features, network.kernels[head] @ coefficients)
+            for head, coefficients in targets.items()
+        }
+
+    return compute
+
+
+def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
+    """A map through tf-keras-vis at the layer with ``times`` as many cells a side."""
+
+    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+        layer = network.layer if times == 1 else network.finer_layer(times)
+        return {
+            head: form(network.model, layer, network.output(head), reading.pixels, coefficients)
+            for head, coefficients in targets.items()
+        }
+
+    return compute
+
+
+def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
+    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+        return {
+            head: form(network.model, network.output(head), reading.pixels, coefficients)
+            for head, coefficients in targets.items()
+        }
+
+    return compute
+
+
+def _occlusion(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    def forward(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return network.forward(pixels)[1]
+
+    return occlusion(forward, reading.pixels, reading.features.shape[:2], targets)
+
+
+def _fine(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    coarse = _closed(cams.grad_cam)(network, reading, targets)
+    finer = [_at_layer(gradients.layer_cam_at, t)(network, reading, targets) for t in (2, 4)]
+    return {head: gradients.fuse(coarse[head], *(f[head] for f in finer)) for head in targets}
 
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method(
-            name="gradcam",
-            title="Grad-CAM",
+            "gradcam",
+            "Grad-CAM",
             unit="logits",
-            about_the_label=True,
-            twins=("hirescam", "xgradcam"),
+            cost="none",
             source="Selvaraju et al. 2017, arXiv:1610.02391",
-            compute=cams.grad_cam,
+            not_for="outlines: a cell is a thirty-second of the photo's resolution",
+            compute=_closed(cams.grad_cam),
+            signed=True,
+            twins=("hirescam", "xgradcam"),
         ),
         Method(
-            name="layercam",
-            title="LayerCAM",
+            "layercam",
+            "LayerCAM",
             unit="logits, of the channels that speak for the label",
-            about_the_label=True,
-            twins=("gradcam++",),
+            cost="none",
             source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
-            compute=cams.layer_cam,
+            not_for="what speaks against a label: it is left out",
+            compute=_closed(cams.layer_cam),
+            twins=("gradcam++",),
         ),
         Method(
-            name="eigencam",
-            title="Eigen-CAM",
+            "eigencam",
+            "Eigen-CAM",
             unit="features",
-            about_the_label=False,
-            twins=(),
+            cost="none",
             source="Muhammad & Yeasin 2020, arXiv:2008.00299",
-            compute=lambda features, weights: cams.eigen_cam(features),
+            not_for="why this label: the map is the same for every label and head",
+            compute=_closed(lambda features, weights: cams.eigen_cam(features)),
+            about_the_label=False,
+        ),
+        Method(
+            "occlusion",
+            "Occlusion",
+            unit="logits lost",
+            cost="one pass per cell, for all heads together",
+            source="Zeiler & Fergus 2014, arXiv:1311.2901",
+            not_for="evidence that stands in two places: hiding one of them loses nothing",
+            compute=_occlusion,
+            signed=True,
+        ),
+        Method(
+            "scorecam",
+            "Score-CAM",
+            unit="features × probability",
+            cost=f"{gradients.SCORE_CAM_CHANNELS + 1} passes per head",
+            source="Wang et al. 2020, arXiv:1910.01279",
+            not_for="studio photos: what it masks turns black, unlike anything in training",
+            compute=_at_layer(gradients.score_cam),
+        ),
+        Method(
+            "saliency",
+            "Saliency",
+            unit="logits per grey level",
+            cost="2 passes per head",
+            source="Simonyan et al. 2013, arXiv:1312.6034",
+            not_for="for or against: it knows no sign, and it is noisy",
+            compute=_at_pixels(gradients.saliency),
+        ),
+        Method(
+            "smoothgrad",
+            "SmoothGrad",
+            unit="logits per grey level",
+            cost=f"{2 * gradients.SMOOTH_SAMPLES} passes per head",
+            source="Smilkov et al. 2017, arXiv:1706.03825",
+            not_for="for or against: it knows no sign",
+            compute=_at_pixels(gradients.smooth_grad),
+        ),
+        Method(
+            "gradcam-2x",
+            "Grad-CAM, 2 × finer",
+            unit="features × gradient",
+            cost="2 passes per head",
+            source="Selvaraju et al. 2017, arXiv:1610.02391",
+            not_for="sums: earlier layers are not linear in the logit",
+            compute=_at_layer(gradients.grad_cam_at, 2),
+            signed=True,
+        ),
+        Method(
+            "layercam-2x",
+            "LayerCAM, 2 × finer",
+            unit="features × gradient",
+            cost="2 passes per head",
+            source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
+            not_for="what speaks against a label: it is left out",
+            compute=_at_layer(gradients.layer_cam_at, 2),
+        ),
+        Method(
+            "gradcam-4x",
+            "Grad-CAM, 4 × finer",
+            unit="features × gradient",
+            cost="2 passes per head",
+            source="Selvaraju et al. 2017, arXiv:1610.02391",
+            not_for="sums: earlier layers are not linear in the logit",
+            compute=_at_layer(gradients.grad_cam_at, 4),
+            signed=True,
+        ),
+        Method(
+            "layercam-4x",
+            "LayerCAM, 4 × finer",
+            unit="features × gradient",
+            cost="2 passes per head",
+            source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
+            not_for="what speaks against a label: it is left out",
+            compute=_at_layer(gradients.layer_cam_at, 4),
+        ),
+        Method(
+            "fine",
+            "Fused fine map",
+            unit="share of the strongest evidence",
+            cost="4 passes per head",
+            source="Grad-CAM and LayerCAM fused, after Jiang et al. 2021, section III-C",
+            not_for="strength: each map is scaled to its own maximum",
+            compute=_fine,
         ),
     )
 }
+
+CLOSED = ("gradcam", "layercam", "eigencam")
+"""Those that come from the forward pass alone."""
 
 NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.twins)}
 """Every accepted name, twins included → its method."""

@@ -75,20 +75,22 @@ class Explanation:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What one forward pass leaves of one photo; every closed-form map comes from it.
+    """What one forward pass leaves of one photo; every map starts from it.
 
     Args:
+        pixels: uint8 (H, W, 3), the padded input.
         features: float32 (h, w, channels), the feature map that enters the pooling.
         logits: attribute → float32 (n_labels,).
         box: where the photo lies inside the padded input, in pixels.
     """
 
+    pixels: np.ndarray
     features: np.ndarray
     logits: dict[str, np.ndarray]
     box: Box
 
     def __post_init__(self) -> None:
-        _freeze(self.features, *self.logits.values())
+        _freeze(self.pixels, self.features, *self.logits.values())
 
 
 def _freeze(*arrays: np.ndarray) -> None:

@@ -87,7 +87,8 @@ def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_twin(shipped, p
 def test_twins_give_the_map_of_their_method_and_one_name(shipped, photos):
     assert set(methods.NAMES) >= {"gradcam", "hirescam", "xgradcam", "layercam", "gradcam++"}
     (reading,) = shipped.read(photos[:1])
-    for name, method in methods.NAMES.items():
+    closed = {n: m for n, m in methods.NAMES.items() if m.name in methods.CLOSED}
+    for name, method in closed.items():
         e = shipped.explanations(reading, ["season"], method=name)["season"]
         same = shipped.explanations(reading, ["season"], method=method.name)["season"]
         assert e.method == method.name
@@ -124,12 +125,11 @@ def test_equal_to_tf_keras_vis_on_all_six_heads(shipped, photos):
 
 def test_the_map_is_the_gradient_times_the_features(shipped, photos):
     """For a linear head on pooled features: features ⊙ ∂logit/∂features, summed over channels."""
-    features_and_heads = shipped._network
     pixels = prepare(photos[0], shipped.size)[None]
     reading = next(shipped.read(photos[:1]))
     model = shipped.bundle.model
     pooled_to_head = {a: model.get_layer(a) for a in shipped.attributes}
-    features = tf.Variable(features_and_heads(pixels)[0])
+    features = tf.Variable(shipped.network.forward(pixels)[0])
     for attribute, explanation in shipped.explanations(reading).items():
         with tf.GradientTape() as tape:
             pooled = tf.reduce_mean(features, axis=[1, 2])

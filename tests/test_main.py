@@ -81,6 +81,14 @@ def test_a_sheet_shows_all_heads_and_one_scale_is_one(photos, small_bundle, tmp_
     assert change[0] > change[1]
 
 
+def test_fine_maps_are_four_times_finer(photos, small_bundle, tmp_path):
+    common = ["explain", photos[0], "--bundle", str(small_bundle), "--attribute", "season"]
+    assert main([*common, "--fine", "--out", str(tmp_path / "o")]) == 0
+    (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text())
+    assert row["method"] == "fine"
+    assert np.shape(row["heatmap"]) == (4 * 96 // 32, 4 * 64 // 32)
+
+
 def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle, capsys):
     assert main(["predict", photos[0], "--bundle", str(doubtful_bundle)]) == 0
     assert capsys.readouterr().out.endswith(" · not sure this is one product\n")

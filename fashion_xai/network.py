@@ -1,0 +1,160 @@
+"""A Keras model as the maps see it: one forward pass, and each head's weights.
+
+The closed-form maps are exact for one kind of model: a flat graph whose outputs are dense layers
+on one globally averaged feature map. :class:`Network` finds these parts in any Keras model, or says
+why it cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+PASSED_OVER = (keras.layers.Dropout, keras.layers.Identity)
+"""Layers between the pooling and a head that change nothing at inference."""
+
+
+class UnsuitableModel(ValueError):
+    """A model whose heads are not linear in one pooled feature map; with the remedy."""
+
+
+class Network:
+    """A model taken apart into features and linear heads.
+
+    Args:
+        model: photos (n, H, W, 3) → one logits tensor (n, labels), or a list of them.
+        names: of the heads, in the order of the outputs; None takes their layers' names.
+
+    Raises:
+        UnsuitableModel: a nested backbone, a dict of outputs, a head with hidden layers or its own
+            activation, another pooling, or heads on different features.
+    """
+
+    def __init__(self, model: keras.Model, names: Sequence[str] | None = None):
+        heads, features = _take_apart(model)
+        self.model = model
+        self.heads = tuple(head.name for head in heads) if names is None else tuple(names)
+        if len(self.heads) != len(heads):
+            raise UnsuitableModel(
+                f"Expected a name for each of the model's {len(heads)} outputs. "
+                f"Received: {self.heads}"
+            )
+        self.layer: str = _made_by(features)[0].name
+        self.kernels = {n: np.asarray(h.kernel) for n, h in zip(self.heads, heads, strict=True)}
+        self.biases = {n: _bias(h) for n, h in zip(self.heads, heads, strict=True)}
+        self._both = keras.Model(model.inputs, [features, *model.outputs])
+
+    def forward(self, pixels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """One pass.
+
+        Args:
+            pixels: (n, H, W, 3) as the model was trained on.
+
+        Returns:
+            The features that enter the pooling, float32 (n, h, w, channels), and head → float32
+            logits (n, labels).
+        """
+        features, *logits = self._both.predict_on_batch(pixels)
+        return features, dict(zip(self.heads, logits, strict=True))
+
+    def output(self, head: str):
+        """The symbolic tensor of a head's logits, to build other models on the same graph."""
+        return self.model.outputs[self.heads.index(head)]
+
+    def finer_layer(self, times: int) -> str:
+        """The last layer whose map has ``times`` as many cells a side as the explained one.
+
+        Raises:
+            ValueError: the graph has none.
+        """
+        height, width = self.model.get_layer(self.layer).output.shape[1:3]
+        wanted = (height * times, width * times)
+        shapes = {
+            layer.name: getattr(layer.output, "shape", ())
+            for layer in self.model.layers
+            if len(layer._inbound_nodes) == 1
+        }
+        fitting = [name for name, s in shapes.items() if len(s) == 4 and tuple(s[1:3]) == wanted]
+        if not fitting:
+            raise ValueError(
+                f"Expected a layer of {wanted[0]}×{wanted[1]} cells, {times} × those of "
+                f"{self.layer!r}. Received: a model without one"
+            )
+        return fitting[-1]
+
+
+def _take_apart(model: keras.Model) -> tuple[list[keras.layers.Dense], Any]:
+    """The heads, and the tensor that enters the pooling below all of them."""
+    if isinstance(getattr(model, "output", None), dict):
+        raise UnsuitableModel(
+            "Expected one output or a list of them. Received: a dict, which Keras sorts by name. "
+            "Build it as keras.Model(inputs, [head, …]) and give the names in that order."
+        )
+    heads, pooled = [], []
+    for number, tensor in enumerate(model.outputs):
+        head, below = _made_by(tensor)
+        where = f"output {number} ({head.name!r})"
+        if not isinstance(head, keras.layers.Dense):
+            raise UnsuitableModel(
+                f"{where}: expected a Dense layer that gives logits. Received: "
+                f"{type(head).__name__}. A softmax belongs behind the model, not into it."
+            )
+        if head.activation is not keras.activations.linear:
+            raise UnsuitableModel(
+                f"{where}: expected logits. Received: activation="
+                f"{keras.activations.serialize(head.activation)!r}. Build it with "
+                "activation=None and apply the softmax to what the model gives."
+            )
+        heads.append(head)
+        pooled.append(_below_the_pooling(below, where))
+    if any(features is not pooled[0] for features in pooled):
+        raise UnsuitableModel(
+            "Expected all heads on one feature map. Received: heads on "
+            f"{', '.join(sorted({_made_by(f)[0].name for f in pooled}))}. Explain each with a "
+            "model of its own."
+        )
+    return heads, pooled[0]
+
+
+def _below_the_pooling(tensor, where: str):
+    """The feature map under a head, checked on the way down."""
+    layer, below = _made_by(tensor)
+    while isinstance(layer, PASSED_OVER):
+        layer, below = _made_by(below)
+    _refuse_nested(layer, where)
+    if not isinstance(layer, keras.layers.GlobalAveragePooling2D):
+        raise UnsuitableModel(
+            f"{where}: expected it on GlobalAveragePooling2D, dropout in between allowed. "
+            f"Received: {type(layer).__name__} ({layer.name!r}). There is no closed form for it; "
+            "fashion_xai.gradients and fashion_xai.occlusion explain such a model."
+        )
+    if layer.data_format != "channels_last" or layer.keepdims:
+        raise UnsuitableModel(
+            f"{layer.name!r}: expected data_format='channels_last' and keepdims=False. "
+            f"Received: {layer.data_format!r}, {layer.keepdims}"
+        )
+    _refuse_nested(_made_by(below)[0], where)
+    return below
+
+
+def _refuse_nested(layer, where: str) -> None:
+    if isinstance(layer, keras.Model):
+        raise UnsuitableModel(
+            f"{where} stands on the nested model {layer.name!r}, whose layers are out of reach. "
+            "Build the backbone into the same graph: input_tensor=inputs."
+        )
+
+
+def _made_by(tensor) -> tuple[Any, Any]:
+    """The layer that gives a tensor, and what that layer was given."""
+    layer, node, _ = tensor._keras_history
+    given = layer._inbound_nodes[node].input_tensors
+    return layer, given[0] if given else None
+
+
+def _bias(head: keras.layers.Dense) -> np.ndarray:
+    labels = head.kernel.shape[-1]
+    return np.asarray(head.bias) if head.use_bias else np.zeros(labels, np.float32)
