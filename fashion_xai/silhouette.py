@@ -49,3 +49,23 @@ def silhouette(rgb: np.ndarray) -> np.ndarray | None:
     grown = cv2.dilate(outside.astype(np.uint8), np.ones((3, 3), np.uint8)) * framed
     product = np.asarray(grown[1:-1, 1:-1] == 0)
     return product if LEAST <= product.mean() <= MOST else None
+
+
+def set_on(photo: np.ndarray, product: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """The product in front of another background.
+
+    Args:
+        photo: uint8 RGB (h, w, 3).
+        product: bool (h, w), its silhouette.
+        behind: uint8 RGB (H, W, 3); the photo is brought to this size.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    height, width = behind.shape[:2]
+    method = cv2.INTER_AREA if height < photo.shape[0] else cv2.INTER_CUBIC
+    front = cv2.resize(photo, (width, height), interpolation=method)
+    # A pixel of the pale rim goes with the studio, the edge stays soft.
+    solid = cv2.erode(product.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(np.float32)
+    alpha = cv2.resize(solid, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    return (alpha * front + (1 - alpha) * behind).round().astype(np.uint8)

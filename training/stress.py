@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from fashion_xai.images import WHITE
-from fashion_xai.silhouette import silhouette
+from fashion_xai.silhouette import set_on, silhouette
 
 SCENE_HEIGHT = 256
 """Photos are enlarged to this height before they are set on a scene, so that it stays sharp."""
@@ -47,11 +47,7 @@ def scene(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     behind = cv2.resize(np.ascontiguousarray(crop), (width, height), interpolation=cv2.INTER_AREA)
-    front = cv2.resize(photo, (width, height), interpolation=cv2.INTER_CUBIC)
-    # A pixel of the pale rim goes with the studio, the edge stays soft.
-    solid = cv2.erode(product.astype(np.uint8), np.ones((2, 2), np.uint8)).astype(np.float32)
-    alpha = cv2.resize(solid, (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
-    return (alpha * front + (1 - alpha) * behind).round().astype(np.uint8)
+    return set_on(photo, product, behind)
 
 
 def blur(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,294 @@
+"""The trust card: how faithful a bundle's maps are, beside controls, measured on labelled photos.
+
+``python -m fashion_xai trust --data …`` makes it; it is kept in the bundle as ``trust.json`` and
+shown wherever a map is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from sklearn.datasets import load_sample_images
+from tqdm import tqdm
+
+from fashion_xai import controls, images
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.decoding import softmax
+from fashion_xai.faithfulness import Case, Score, measure
+from fashion_xai.metrics import interval
+from fashion_xai.report import write
+from fashion_xai.silhouette import set_on, silhouette
+
+QUICK = ("gradcam", "layercam", "eigencam")
+CONTROLS = ("random", "centre", "edges", "softened", "other heads")
+MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointing": 1}
+"""Measure → 1 where more is better, −1 where less is."""
+
+JUDGED = ("deletion", "insertion", "road")
+"""The measures that a verdict rests on."""
+
+ARRANGEMENTS = ("centred", "placed")
+PLACED_HEIGHT = 0.45
+"""Of the canvas: the height of a placed product's photo."""
+
+ROWS, CARD = "rows.jsonl", "trust.json"
+
+Row = dict[str, Any]
+
+
+def benchmark(
+    classifier: FashionClassifier,
+    photos: Iterable[tuple[str, np.ndarray]],
+    total: int,
+    names: Sequence[str],
+    heads: Sequence[str],
+    out: Path,
+) -> list[Row]:
+    """Measure each photo centred and placed; a row is kept as soon as it is there.
+
+    Args:
+        photos: (id, uint8 RGB) pairs.
+        total: how many, for the progress bar.
+        names: methods to measure.
+        heads: whose maps.
+        out: folder of ``rows.jsonl``; what it already holds of the same methods and heads is kept.
+
+    Returns:
+        The rows: id, arrangement, head → map → measure → figure.
+
+    Raises:
+        ValueError: ``out`` holds rows of other methods or heads.
+    """
+    settings = {"methods": list(names), "heads": list(heads), "layer": classifier.layer,
+                "model": classifier.bundle.card.get("sha256", {}).get("model.keras")}  # fmt: skip
+    rows = _resume(out / ROWS, settings)
+    done = {(row["id"], row["arrangement"]) for row in rows}
+    with (out / ROWS).open("a", encoding="utf-8") as file:
+        for identity, photo in tqdm(photos, total=total, unit="photo", desc="trust"):
+            for arrangement in ARRANGEMENTS:
+                if (identity, arrangement) in done:
+                    continue
+                rng = np.random.default_rng(zlib.crc32(f"{identity} {arrangement}".encode()))
+                row = {
+                    "id": identity,
+                    "arrangement": arrangement,
+                    "figures": _measure_photo(
+                        classifier, arrange(photo, arrangement, classifier.size, rng),
+                        names, heads, rng,
+                    ),
+                }  # fmt: skip
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                rows.append(row)
+    return rows
+
+
+def arrange(
+    photo: np.ndarray, arrangement: str, size: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """The photo as it is, or placed: small, anywhere on a white canvas or (every second one) on a
+    piece of a photograph of a park or a flower.
+
+    Returns:
+        uint8 RGB; for ``"placed"`` of the given size.
+    """
+    if arrangement == "centred":
+        return photo
+    height = round(PLACED_HEIGHT * size[0])
+    width = min(size[1], max(1, round(photo.shape[1] * height / photo.shape[0])))
+    behind = np.full((*size, 3), images.WHITE, np.uint8)
+    if rng.random() < 0.5:
+        source = load_sample_images().images[rng.integers(2)]
+        y = rng.integers(0, source.shape[0] - size[0] + 1)
+        x = rng.integers(0, source.shape[1] - size[1] + 1)
+        behind = source[y : y + size[0], x : x + size[1]].copy()
+    top, left = rng.integers(0, size[0] - height + 1), rng.integers(0, size[1] - width + 1)
+    part = behind[top : top + height, left : left + width]
+    product = silhouette(photo)
+    if product is None:
+        part[:] = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    else:
+        part[:] = set_on(photo, product, part)
+    return behind
+
+
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
+    """The card's figures.
+
+    Returns:
+        arrangement → head → ``"maps"``: map → measure → mean, low, high; and ``"advantages"``:
+        method → control → measure → mean, low, high of the paired difference, positive where the
+        method is better. Intervals: 95 %, bootstrap over photos.
+    """
+    card: dict[str, Any] = {}
+    for arrangement in ARRANGEMENTS:
+        chosen = [row["figures"] for row in rows if row["arrangement"] == arrangement]
+        for head in chosen[0] if chosen else ():
+            table = _table([figures[head] for figures in chosen])
+            own = [name for name in table if name not in CONTROLS]
+            card.setdefault(arrangement, {})[head] = {
+                "maps": {
+                    name: {m: _mean(x) for m, x in columns.items()}
+                    for name, columns in table.items()
+                },
+                "advantages": {
+                    name: {
+                        control: {
+                            m: _mean(MEASURES[m] * (x - table[control][m]))
+                            for m, x in table[name].items()
+                        }
+                        for control in CONTROLS
+                    }
+                    for name in own
+                },
+            }
+    return card
+
+
+def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
+    """One sentence on a head's map by a method, from a card's figures; '' where not measured."""
+    parts = []
+    for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
+        advantages = (
+            card.get("figures", {}).get(arrangement, {}).get(head, {}).get("advantages", {})
+        )
+        if method not in advantages:
+            return ""
+        behind = [c for c in CONTROLS if not _beats(advantages[method][c])]
+        worse = [c for c in behind if _loses(advantages[method][c])]
+        if not behind:
+            parts.append(f"{what}: better than every control")
+        elif not worse:
+            parts.append(f"{what}: no better than {', '.join(behind)}")
+        else:
+            parts.append(f"{what}: worse than {', '.join(worse)}")
+    return "Product " + "; ".join(parts) + "."
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The figures as Markdown tables, one per arrangement and head."""
+    lines = []
+    for arrangement, heads in card["figures"].items():
+        for head, figures in heads.items():
+            lines += [f"\n{head}, {arrangement} products ({card['photos']} photos)\n"]
+            lines += ["| map | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
+            for name, columns in figures["maps"].items():
+                title = f"*{name}*" if name in CONTROLS else name
+                cells = (_cell(columns.get(m)) for m in MEASURES)
+                lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _measure_photo(
+    classifier: FashionClassifier,
+    photo: np.ndarray,
+    names: Sequence[str],
+    heads: Sequence[str],
+    rng: np.random.Generator,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Head → map → measure → figure."""
+    (reading,) = classifier.read([photo])
+    found = {name: classifier.explanations(reading, heads, method=name) for name in names}
+    # Grad-CAM of every head is there anyway: each is a control for the others.
+    cam = {h: e.heatmap for h, e in classifier.explanations(reading).items()}
+    indices = {h: e.prediction.index for h, e in found[names[0]].items()}
+    maps: dict[str, np.ndarray] = {
+        "random": controls.random(reading.features.shape[:2], rng),
+        "centre": controls.centre(reading.box, classifier.size),
+        "edges": controls.edges(reading.pixels),
+    }
+    others = {h: next(o for o in cam if o != h) for h in heads} if len(heads) == 1 else {}
+    for h in heads:
+        maps[f"softened {h}"] = controls.softened(cam[h])
+        for name in names:
+            maps[f"{name} {h}"] = found[name][h].heatmap
+    for h in {*heads, *others.values()}:
+        maps.setdefault(f"gradcam {h}", cam[h])
+    answers = measure(_case(classifier, reading, indices), maps, rng)
+    figures = {}
+    for h in heads:
+        rivals = [others[h]] if h in others else [o for o in heads if o != h]
+        figures[h] = {name: answers[f"{name} {h}"][h] for name in names}
+        figures[h] |= {name: answers[name][h] for name in ("random", "centre", "edges")}
+        figures[h]["softened"] = answers[f"softened {h}"][h]
+        figures[h]["other heads"] = {
+            m: float(np.mean([answers[f"gradcam {o}"][h][m] for o in rivals]))
+            for m in figures[h]["random"]
+        }
+    return figures
+
+
+def _case(classifier: FashionClassifier, reading, indices: Mapping[str, int]) -> Case:
+    def score(calibrated: bool) -> Score:
+        def of(pixels: np.ndarray) -> dict[str, np.ndarray]:
+            _, logits = classifier.network.forward(pixels)
+            return {
+                h: (softmax(logits[h], classifier.decoder.temperatures[h]) if calibrated
+                    else logits[h])[:, index]
+                for h, index in indices.items()
+            }  # fmt: skip
+
+        return of
+
+    return Case(reading.pixels, reading.box, silhouette(reading.pixels), score(True), score(False))
+
+
+def _table(
+    figures: Sequence[Mapping[str, Mapping[str, float]]],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Map → measure → (photos,), of the measures that every photo has or NaN where it has not."""
+    return {
+        name: {
+            m: np.array([f[name].get(m, np.nan) for f in figures])
+            for m in MEASURES
+            if any(m in f[name] for f in figures)
+        }
+        for name in figures[0]
+    }
+
+
+def _mean(values: np.ndarray) -> dict[str, float]:
+    known = values[~np.isnan(values)]
+    low, high = interval(lambda x: float(x.mean()), known)
+    return {"mean": float(known.mean()), "low": low, "high": high}
+
+
+def _beats(advantage: Mapping[str, Mapping[str, float]]) -> bool:
+    return all(advantage[m]["low"] > 0 for m in JUDGED)
+
+
+def _loses(advantage: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(advantage[m]["high"] < 0 for m in JUDGED)
+
+
+def _cell(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return "–"
+    return f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
+
+
+def _resume(path: Path, settings: Mapping[str, Any]) -> list[Row]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write(path, json.dumps(settings) + "\n")
+        return []
+    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    if not first or json.loads(first) != settings:
+        raise ValueError(
+            f"{path}: expected rows of {json.dumps(settings)}. Received: {first or 'nothing'}. "
+            "Give another --out, or remove the file."
+        )
+    rows = []
+    for line in lines:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:  # a kill in the middle of the last line
+            break
+    write(path, "\n".join([first, *(json.dumps(row) for row in rows)]) + "\n")
+    return rows
