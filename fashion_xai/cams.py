@@ -34,6 +34,32 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (features @ weights / (height * width)).astype(np.float32)
 
 
+def against_rivals(coefficients: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Coefficients of a label's log-odds instead of its logit.
+
+    A softmax does not see what all logits have in common, yet a logit's own map shows it, often
+    spread over the background. The log-odds ``log(p / (1 − p)) = z_c − logsumexp(z_k, k ≠ c)`` are
+    free of it; their gradient is 1 at the label and minus the softmax over the others at the
+    others, so that their Grad-CAM is a matrix product like the logit's:
+    ``map.sum()`` plus the biases at these coefficients is ``z_c`` less the rivals' mean logit,
+    each rival weighing as much as it is probable.
+
+    Args:
+        coefficients: (labels,); where some are negative the rivals are named already, and
+            nothing changes.
+        logits: (labels,).
+
+    Returns:
+        float32 (labels,), sums to 0 if there is any other label.
+    """
+    others = coefficients == 0
+    if (coefficients < 0).any() or not others.any():
+        return coefficients
+    weights = np.where(others, np.exp(logits - logits[others].max()), 0)
+    total = coefficients.sum() / weights.sum()
+    return (coefficients - total * weights).astype(np.float32)
+
+
 def layer_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Raw LayerCAM map (Jiang et al. 2021, equation 6, before its outer ReLU).
 

@@ -119,7 +119,7 @@ class FashionClassifier:
     def explain(
         self,
         photos: ImageLike | Sequence[ImageLike],
-        method: str = "gradcam",
+        method: str = methods.DEFAULT,
         attributes: Sequence[str] | None = None,
         targets: Mapping[str, Target] | None = None,
         against: Mapping[str, Target] | None = None,
@@ -128,7 +128,8 @@ class FashionClassifier:
 
         Args:
             photos: one photo, or a list of them.
-            method: a name of :mod:`fashion_xai.methods`; the default's cells sum to the logit.
+            method: a name of :mod:`fashion_xai.methods`. The default explains the log-odds: why
+                this label rather than its rivals. The cells of "gradcam" sum to the logit.
             attributes: which heads; None for all.
             targets: attribute → label to explain; the predicted one where not given. Of several
                 labels the mean of their logits is explained.
@@ -176,7 +177,7 @@ class FashionClassifier:
         attributes: Sequence[str] | None = None,
         targets: Mapping[str, Target] | None = None,
         against: Mapping[str, Target] | None = None,
-        method: str = "gradcam",
+        method: str = methods.DEFAULT,
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
         chosen_method = methods.find(method)

@@ -172,7 +172,7 @@ def impute(photo: np.ndarray, missing: np.ndarray, rng: np.random.Generator) -> 
         filled[:] = small.mean((0, 1))
     elif gone.any():
         filled[gone] = _solve(small, gone)
-    filled += rng.normal(0, 2.5, filled.shape)  # 1 % of the range, as in the authors' code
+    filled = filled + rng.normal(0, 2.5, filled.shape)  # 1 % of the range, as in the authors' code
     wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
     return _paint(photo, np.clip(wide, 0, WHITE).astype(np.float32), missing)
 
@@ -203,7 +203,7 @@ def _solve(small: np.ndarray, gone: np.ndarray) -> np.ndarray:
         weight = 1 / 12 if dy and dx else 1 / 6
         y, x = rows + dy, columns + dx
         there = (y >= 0) & (y < gone.shape[0]) & (x >= 0) & (x < gone.shape[1])
-        own[there] += weight
+        own += np.where(there, weight, 0.0)
         me = np.flatnonzero(there)
         other = number[y[there], x[there]]
         known = other < 0

@@ -64,6 +64,11 @@ def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
     return compute
 
 
+def _odds(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    odds = {h: cams.against_rivals(c, reading.logits[h]) for h, c in targets.items()}
+    return _closed(cams.grad_cam)(network, reading, odds)
+
+
 def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
     """A map through tf-keras-vis at the layer with ``times`` as many cells a side."""
 
@@ -104,12 +109,22 @@ METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method(
+            "gradcam-odds",
+            "Grad-CAM of the log-odds",
+            unit="logits",
+            cost="none",
+            source="Selvaraju et al. 2017, arXiv:1610.02391, on log(p / (1 − p))",
+            not_for="how high a score is: it says why this label rather than its rivals",
+            compute=_odds,
+            signed=True,
+        ),
+        Method(
             "gradcam",
             "Grad-CAM",
             unit="logits",
             cost="none",
             source="Selvaraju et al. 2017, arXiv:1610.02391",
-            not_for="outlines: a cell is a thirty-second of the photo's resolution",
+            not_for="why this label: what all labels' logits have in common shows too",
             compute=_closed(cams.grad_cam),
             signed=True,
             twins=("hirescam", "xgradcam"),
@@ -221,8 +236,11 @@ METHODS: dict[str, Method] = {
     )
 }
 
-CLOSED = ("gradcam", "layercam", "eigencam")
+CLOSED = ("gradcam-odds", "gradcam", "layercam", "eigencam")
 """Those that come from the forward pass alone."""
+
+DEFAULT = "gradcam-odds"
+"""What is shown where nobody chooses; by the trust card's figures."""
 
 NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.twins)}
 """Every accepted name, twins included → its method."""

@@ -46,8 +46,9 @@ class Explanation:
         against: the label it is compared with, or None.
         method: its name in ``methods.METHODS``, which states the map's unit.
         layer: the layer whose features are explained.
-        heatmap: float32 (h, w), raw. For Grad-CAM in logits per cell: its sum plus the head's
-            bias is the target's logit (with ``against``: the difference of both).
+        heatmap: float32 (h, w), raw. For "gradcam" in logits per cell: its sum plus the head's
+            bias is the target's logit (with ``against``: the difference of both). For
+            "gradcam-odds" less the mean logit of the rivals, see ``cams.against_rivals``.
         box: where the photo lies inside the padded input, in pixels.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,17 @@ from sklearn.datasets import load_sample_images
 from tqdm import tqdm
 
 from fashion_xai import controls, images
+from fashion_xai.bundle import SPLIT
+from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.faithfulness import Case, Score, measure
+from fashion_xai.methods import DEFAULT
 from fashion_xai.metrics import interval
 from fashion_xai.report import write
 from fashion_xai.silhouette import set_on, silhouette
+from fashion_xai.split import on_side, read_split
 
-QUICK = ("gradcam", "layercam", "eigencam")
 CONTROLS = ("random", "centre", "edges", "softened", "other heads")
 MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointing": 1}
 """Measure → 1 where more is better, −1 where less is."""
@@ -40,6 +43,53 @@ PLACED_HEIGHT = 0.45
 ROWS, CARD = "rows.jsonl", "trust.json"
 
 Row = dict[str, Any]
+
+
+def make_card(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    side: str,
+    photos: int,
+    names: Sequence[str],
+    heads: Sequence[str],
+    out: Path,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure a random choice of one side's products and write ``out/trust.json``.
+
+    Args:
+        side: of the bundle's split: train, validation or test.
+        photos: how many; photos that cannot be used are counted in the card and left out.
+        names, heads, out: see :func:`benchmark`.
+
+    Raises:
+        ValueError: no product on that side, or rows of other settings in ``out``.
+    """
+    split = read_split(classifier.bundle.folder / SPLIT)
+    products = on_side(catalogue.products, split, side)
+    if not products:
+        raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
+    order = np.random.default_rng(seed).permutation(len(products))[:photos]
+    chosen = [products[i] for i in order]
+    rejected: list[str] = []
+
+    def usable() -> Iterator[tuple[str, np.ndarray]]:
+        for product in chosen:
+            try:
+                yield product.id, catalogue.photo(product)
+            except images.ImageError as error:
+                rejected.append(f"row {product.row} (id {product.id}): {error}")
+
+    rows = benchmark(classifier, usable(), len(chosen), names, heads, out)
+    card = {
+        "split": side,
+        "photos": len(chosen) - len(rejected),
+        "seed": seed,
+        "rejected": rejected,
+        "figures": summarise(rows),
+    }
+    write(out / CARD, json.dumps(card, indent=1) + "\n")
+    return card
 
 
 def benchmark(
@@ -195,8 +245,8 @@ def _measure_photo(
     """Head → map → measure → figure."""
     (reading,) = classifier.read([photo])
     found = {name: classifier.explanations(reading, heads, method=name) for name in names}
-    # Grad-CAM of every head is there anyway: each is a control for the others.
-    cam = {h: e.heatmap for h, e in classifier.explanations(reading).items()}
+    # The default map of every head costs nothing: each is a control for the others.
+    cam = {h: e.heatmap for h, e in classifier.explanations(reading, method=DEFAULT).items()}
     indices = {h: e.prediction.index for h, e in found[names[0]].items()}
     maps: dict[str, np.ndarray] = {
         "random": controls.random(reading.features.shape[:2], rng),
@@ -209,7 +259,7 @@ def _measure_photo(
         for name in names:
             maps[f"{name} {h}"] = found[name][h].heatmap
     for h in {*heads, *others.values()}:
-        maps.setdefault(f"gradcam {h}", cam[h])
+        maps.setdefault(f"{DEFAULT} {h}", cam[h])
     answers = measure(_case(classifier, reading, indices), maps, rng)
     figures = {}
     for h in heads:
@@ -218,7 +268,7 @@ def _measure_photo(
         figures[h] |= {name: answers[name][h] for name in ("random", "centre", "edges")}
         figures[h]["softened"] = answers[f"softened {h}"][h]
         figures[h]["other heads"] = {
-            m: float(np.mean([answers[f"gradcam {o}"][h][m] for o in rivals]))
+            m: float(np.mean([answers[f"{DEFAULT} {o}"][h][m] for o in rivals]))
             for m in figures[h]["random"]
         }
     return figures

@@ -15,8 +15,8 @@ from fashion_xai import FashionClassifier, bundle
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer
+from fashion_xai.split import write_split
 from tests import garments
-from training.splits import write_split
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_ZIP = "fashion-product-images-small.zip"

@@ -70,7 +70,7 @@ def test_a_bundle_with_attention_goes_on_and_keeps_its_maps_exact(kind, small_bu
     bundle.save(tmp_path / "b", model, source.vocabulary, source.taxonomy, card,
                 small_bundle / "split.csv")  # fmt: skip
     classifier = FashionClassifier.load(tmp_path / "b")
-    for attribute, e in classifier.explain(garments.draw("bag")).items():
+    for attribute, e in classifier.explain(garments.draw("bag"), "gradcam").items():
         i = classifier.vocabulary.index(attribute, e.target)
         total = e.heatmap.sum() + classifier.biases[attribute][i]
         assert total == pytest.approx(e.prediction.logits[i], rel=1e-4, abs=1e-4)

@@ -9,10 +9,10 @@ from fashion_xai import FashionClassifier, bundle, metrics
 from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.decoding import softmax
+from fashion_xai.split import write_split
 from tests import garments
 from training import calibrate
 from training.losses import log_prior
-from training.splits import write_split
 from training.strangers import STRANGERS
 
 RNG = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
     assert before.is_one_product(reading) is None
     photo = garments.draw("bag")
     (p,) = after.predict([photo])
-    for attribute, e in after.explain(photo).items():
+    for attribute, e in after.explain(photo, "gradcam").items():
         shift = after.biases[attribute] - before.biases[attribute]
         (old,) = before.predict([photo])
         np.testing.assert_allclose(p[attribute].logits, old[attribute].logits + shift, atol=1e-4)

@@ -107,7 +107,7 @@ def test_equal_to_tf_keras_vis_on_all_six_heads(shipped, photos):
     model = shipped.bundle.model
     tool = Gradcam(model, clone=False)
     pixels = np.stack([prepare(photo, shipped.size) for photo in photos])
-    ours = shipped.explain(photos)
+    ours = shipped.explain(photos, method="gradcam")
     for head, attribute in enumerate(shipped.attributes):
         indices = [o[attribute].prediction.index for o in ours]
         scores = [InactiveScore()] * len(model.outputs)
@@ -130,7 +130,7 @@ def test_the_map_is_the_gradient_times_the_features(shipped, photos):
     model = shipped.bundle.model
     pooled_to_head = {a: model.get_layer(a) for a in shipped.attributes}
     features = tf.Variable(shipped.network.forward(pixels)[0])
-    for attribute, explanation in shipped.explanations(reading).items():
+    for attribute, explanation in shipped.explanations(reading, method="gradcam").items():
         with tf.GradientTape() as tape:
             pooled = tf.reduce_mean(features, axis=[1, 2])
             logit = pooled_to_head[attribute](pooled)[0, explanation.prediction.index]
@@ -144,7 +144,9 @@ def test_sum_plus_bias_is_the_logit_for_every_label(shipped, photos):
         for attribute, labels in shipped.vocabulary.labels.items():
             logits, bias = reading.logits[attribute], shipped.biases[attribute]
             for i in range(0, len(labels), max(1, len(labels) // 7)):
-                (e,) = shipped.explanations(reading, [attribute], {attribute: labels[i]}).values()
+                target = {attribute: labels[i]}
+                maps = shipped.explanations(reading, [attribute], target, method="gradcam")
+                e = maps[attribute]
                 assert e.heatmap.sum() + bias[i] == pytest.approx(logits[i], abs=1e-4)
 
 
@@ -161,11 +163,57 @@ def test_the_difference_map_sums_to_the_logit_gap(shipped, photos):
             assert e.heatmap.sum() + bias[i] - bias[j] == pytest.approx(gap, abs=1e-4)
 
 
+def test_the_rivals_are_the_gradient_of_the_log_odds():
+    """1 at the label, minus the softmax of the others: by finite differences."""
+    logits = np.array([2.0, 0.5, -1.0, 1.5])
+
+    def log_odds(z):
+        p = np.exp(z[0]) / np.exp(z).sum()
+        return np.log(p / (1 - p))
+
+    steps = 1e-5 * np.eye(4)
+    expected = [(log_odds(logits + s) - log_odds(logits - s)) / 2e-5 for s in steps]
+    ours = cams.against_rivals(np.array([1.0, 0, 0, 0]), logits)
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+    assert ours.sum() == pytest.approx(0, abs=1e-6)
+    group = cams.against_rivals(np.array([0.5, 0.5, 0, 0]), logits)
+    np.testing.assert_allclose(group[:2], 0.5)
+    assert group[2:].sum() == pytest.approx(-1) and group[3] < group[2] < 0
+    named = np.array([1.0, 0, -1.0, 0])
+    assert cams.against_rivals(named, logits) is named
+    everything = np.full(4, 0.25)
+    assert cams.against_rivals(everything, logits) is everything
+
+
+def test_the_log_odds_do_not_see_what_all_labels_share(shipped, photos):
+    """A column added to every label changes no probability: the logit's map moves, this one not."""
+    (reading,) = shipped.read(photos[:1])
+    kernel = shipped.network.kernels["articleType"]
+    shared = np.random.default_rng(0).normal(0, 0.1, len(kernel))
+    logits = reading.logits["articleType"]
+    moved = logits + (reading.features.mean((0, 1)) @ shared)
+    one = shipped.coefficients("articleType", ["Shirts"])
+    before, after = (
+        cams.grad_cam(reading.features, k @ cams.against_rivals(one, z))
+        for k, z in ((kernel, logits), (kernel + shared[:, None], moved))
+    )
+    np.testing.assert_allclose(before, after, atol=1e-4)
+    plain = cams.grad_cam(reading.features, (kernel + shared[:, None]) @ one)
+    assert np.abs(plain - cams.grad_cam(reading.features, kernel @ one)).max() > 0.01
+    e = shipped.explanations(reading, ["articleType"], {"articleType": "Shirts"})["articleType"]
+    assert e.method == methods.DEFAULT == "gradcam-odds"
+    np.testing.assert_allclose(e.heatmap, before, atol=1e-6)
+    rivals = cams.against_rivals(one, logits)
+    total = e.heatmap.sum() + shipped.biases["articleType"] @ rivals
+    assert total == pytest.approx(logits @ rivals, abs=1e-4)
+
+
 def test_a_group_is_the_mean_of_its_labels_and_the_runner_up_the_second(shipped, photos):
     (reading,) = shipped.read(photos[:1])
     group = shipped.taxonomy.articles_of("Topwear")
     assert {"Shirts", "Tshirts"} <= set(group) and "Jeans" not in group
-    (e,) = shipped.explanations(reading, ["articleType"], {"articleType": group}).values()
+    target = {"articleType": group}
+    e = shipped.explanations(reading, None, target, method="gradcam")["articleType"]
     rows = [shipped.vocabulary.index("articleType", label) for label in group]
     logits, bias = reading.logits["articleType"][rows], shipped.biases["articleType"][rows]
     assert e.heatmap.sum() + bias.mean() == pytest.approx(logits.mean(), abs=1e-4)

@@ -61,7 +61,7 @@ def test_a_single_photo_or_a_list(small, photos, tmp_path):
 
 def test_explanations_carry_the_prediction_of_the_same_pass(small, photos):
     (prediction,) = small.predict(photos[:1])
-    for attribute, e in small.explain(photos[0]).items():
+    for attribute, e in small.explain(photos[0], "gradcam").items():
         assert e.target == e.prediction.label == prediction[attribute].label
         np.testing.assert_allclose(e.prediction.logits, prediction[attribute].logits, atol=1e-5)
         assert (e.method, e.layer, e.against) == ("gradcam", "top_activation", None)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fashion_xai.catalogue import Catalogue, Product
+from fashion_xai.split import read_split, write_split
 from tests import garments
 from training import splits
 
@@ -91,9 +92,9 @@ def test_the_split_is_the_same_on_every_machine():
 
 def test_csv_round_trip_and_its_errors(tmp_path):
     file = tmp_path / "split.csv"
-    splits.write_split(file, {"2": "test", "10": "train"})
+    write_split(file, {"2": "test", "10": "train"})
     assert file.read_text() == "id,split\n10,train\n2,test\n"
-    assert splits.read_split(file) == {"2": "test", "10": "train"}
+    assert read_split(file) == {"2": "test", "10": "train"}
     for text, message in [
         ("a,b\n", "header"),
         ("id,split\n1,train\n1,test\n", "row 3"),
@@ -101,13 +102,13 @@ def test_csv_round_trip_and_its_errors(tmp_path):
     ]:
         file.write_text(text)
         with pytest.raises(ValueError, match=message):
-            splits.read_split(file)
+            read_split(file)
 
 
 def test_no_pixel_identical_photos_of_the_real_catalogue_are_parted(real_catalogue, shipped):
     import hashlib
 
-    split = splits.read_split(shipped.bundle.folder / "split.csv")
+    split = read_split(shipped.bundle.folder / "split.csv")
     catalogue = Catalogue(real_catalogue)
     sides: dict[str, set[str]] = {}
     for p in catalogue.products:

@@ -7,8 +7,8 @@ from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.labels import Vocabulary
 from fashion_xai.model import build_model
+from fashion_xai.split import write_split
 from training import train
-from training.splits import write_split
 from training.transfer import transfer
 
 

@@ -20,11 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 from fashion_xai import bundle, report
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.split import read_split
 from training import command, config, train
 from training.answers import Answers, encode_truth, predict_all
 from training.dataset import rows_of
 from training.evaluate import measure
-from training.splits import read_split
 from training.stress import STRESSES
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -32,12 +32,12 @@ from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
+from fashion_xai.split import read_split
 from fashion_xai.table import Table
 from training import command
 from training.answers import encode_truth, predict_all
 from training.dataset import encode, rows_of
 from training.losses import log_prior
-from training.splits import read_split
 from training.strangers import STRANGERS
 
 STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)

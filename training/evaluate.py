@@ -20,10 +20,10 @@ from fashion_xai import table as tables
 from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
+from fashion_xai.split import SPLITS, on_side, read_split
 from fashion_xai.table import Table
 from training import command
 from training.answers import Answers, Change, encode_truth, predict_all
-from training.splits import SPLITS, read_split
 from training.stress import STRESSES
 
 FEW_CLASSES = 45
@@ -115,8 +115,7 @@ def choose(catalogue: Catalogue, args: argparse.Namespace) -> list[Product]:
     """The products of the chosen side of the bundle's split."""
     products = catalogue.products
     if args.split != "all":
-        split = read_split(args.bundle / bundle.SPLIT)
-        products = [p for p in products if split.get(p.id) == args.split]
+        products = on_side(products, read_split(args.bundle / bundle.SPLIT), args.split)
     if not products:
         raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
     return products[: args.limit]

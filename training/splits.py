@@ -7,13 +7,10 @@ photos which merely look alike (same hash, other product) never chain groups tog
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -23,8 +20,8 @@ from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
 from fashion_xai.catalogue import Product
+from fashion_xai.split import SPLITS
 
-SPLITS = ("train", "validation", "test")
 KINDS = ("twins", "random")
 SHARES = (0.8, 0.1, 0.1)
 THUMBNAIL = (80, 60)
@@ -116,37 +113,6 @@ def split_at_random(products: Sequence[Product], seed: int = 0) -> dict[str, str
     ids = sorted((product.id for product in products), key=lambda i: _order(i, seed))
     ends = (np.cumsum(SHARES) * len(ids)).round().astype(int)
     return {i: SPLITS[int(np.searchsorted(ends, n, side="right"))] for n, i in enumerate(ids)}
-
-
-def write_split(path: Path, split: Mapping[str, str]) -> None:
-    """Write the CSV ``id,split``, sorted by id; whole or not at all."""
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "split"])
-        writer.writerows(sorted(split.items()))
-    os.replace(part, path)
-
-
-def read_split(path: Path) -> dict[str, str]:
-    """Read the CSV ``id,split``.
-
-    Raises:
-        ValueError: another header, an unknown split, or a repeated id; names the row.
-        FileNotFoundError: no such file.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    if not rows or rows[0] != ["id", "split"]:
-        raise ValueError(f"{path}: expected the header id,split. Received: {rows[:1]}")
-    split: dict[str, str] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != 2 or row[1] not in SPLITS or row[0] in split:
-            raise ValueError(
-                f"{path}, row {number}: expected a new id and one of {SPLITS}. Received: {row}"
-            )
-        split[row[0]] = row[1]
-    return split
 
 
 def _propose(

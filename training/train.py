@@ -23,6 +23,7 @@ from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer, set_weights
+from fashion_xai.split import SPLITS, read_split, write_split
 from training import augment, checkpoint, command, config, dataset, devices, losses, splits
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
@@ -74,7 +75,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
 
     split_file = settings.out / bundle.SPLIT
     split = make_split(settings, catalogue, split_file)
-    train_rows, val_rows = (dataset.rows_of(products, split, s) for s in splits.SPLITS[:2])
+    train_rows, val_rows = (dataset.rows_of(products, split, s) for s in SPLITS[:2])
     if not len(train_rows) or not len(val_rows):
         raise ValueError(
             f"Expected products in training and validation. Received: {len(train_rows)} and "
@@ -165,17 +166,17 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
     """Read or make the split; it is kept in the run, so that a resume takes the same."""
     if not file.exists():
         if settings.split == "random":
-            splits.write_split(file, splits.split_at_random(catalogue.products, settings.seed))
+            write_split(file, splits.split_at_random(catalogue.products, settings.seed))
         elif settings.split == "twins":
             (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
             twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
             print(twins.summary())
             made = splits.split_by_twins(thumbs.products, twins, settings.seed)
-            splits.write_split(file, made)
+            write_split(file, made)
         else:
-            splits.read_split(Path(settings.split))
+            read_split(Path(settings.split))
             shutil.copyfile(settings.split, file)
-    return splits.read_split(file)
+    return read_split(file)
 
 
 def train_stage(model, settings, number, data, use_gpu, path, started, resumed) -> None:
@@ -308,7 +309,7 @@ def describe(settings, products, split, seconds: float, names: list[str]) -> dic
         "table": settings.table.to_json(),
         "split": {
             "kind": kind_of_split(settings),
-            **{side: sides.count(side) for side in splits.SPLITS},
+            **{side: sides.count(side) for side in SPLITS},
         },
         "configuration": settings.learning(),
         "training": {

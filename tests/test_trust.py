@@ -1,0 +1,138 @@
+"""The trust card: rows that survive a kill, paired advantages by hand, verdicts in words."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fashion_xai import methods, trust
+from fashion_xai.__main__ import main
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.classifier import FashionClassifier
+from tests import garments
+
+
+@pytest.fixture(scope="module")
+def made(drawn, small_bundle, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trust")
+    args = ["trust", "--bundle", str(small_bundle), "--data", str(drawn), "--out", str(out)]
+    assert main([*args, "--photos", "3", "--attribute", "season"]) == 0
+    return out
+
+
+def test_the_card_holds_every_map_beside_every_control(made):
+    card = json.loads((made / trust.CARD).read_text())
+    assert (card["split"], card["photos"], card["rejected"]) == ("test", 3, [])
+    for arrangement in trust.ARRANGEMENTS:
+        (head,) = card["figures"][arrangement]
+        assert head == "season"
+        maps = card["figures"][arrangement][head]["maps"]
+        assert set(maps) == {*methods.CLOSED, *trust.CONTROLS}
+        for figures in maps.values():
+            assert {"deletion", "insertion", "road", "mufidelity"} <= set(figures)
+            assert all(f["low"] <= f["mean"] <= f["high"] for f in figures.values())
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bundle, tmp_path):
+    lines = (made / trust.ROWS).read_text().splitlines()
+    assert len(lines) == 1 + 2 * 3
+    # Killed in the middle of the fourth row.
+    (tmp_path / trust.ROWS).write_text("\n".join(lines[:4]) + "\n" + lines[4][:40])
+    card = trust.make_card(
+        FashionClassifier.load(small_bundle),
+        Catalogue(drawn),
+        "test",
+        3,
+        list(methods.CLOSED),
+        ["season"],
+        tmp_path,
+    )
+    assert (tmp_path / trust.ROWS).read_text().splitlines() == lines
+    assert card == json.loads((made / trust.CARD).read_text())
+
+
+def test_rows_of_other_settings_are_refused(made, drawn, small_bundle, capsys):
+    args = ["trust", "--bundle", str(small_bundle), "--data", str(drawn), "--out", str(made)]
+    assert main([*args, "--attribute", "gender"]) == 1
+    assert "Give another --out" in capsys.readouterr().err
+    assert main([*args, "--attribute", "colour"]) == 2
+    assert "expected one of gender" in capsys.readouterr().err
+    assert main([*args, "--split", "train"]) == 1  # all its products are test products
+    assert "no product of the bundle's train split" in capsys.readouterr().err
+
+
+def rows_where(gradcam, control, arrangement="placed"):
+    """Five photos on which Grad-CAM and all controls have these figures, a little noise added."""
+    rng = np.random.default_rng(0)
+
+    def figures(base):
+        return {m: v + rng.normal(0, 0.01) for m, v in base.items()}
+
+    return [
+        {
+            "id": str(i),
+            "arrangement": arrangement,
+            "figures": {
+                "season": {
+                    "gradcam": figures(gradcam),
+                    **{c: figures(control) for c in trust.CONTROLS},
+                }
+            },
+        }
+        for i in range(5)
+    ]
+
+
+GOOD = {"deletion": 0.1, "insertion": 0.8, "road": 0.5, "mufidelity": 0.6}
+BAD = {"deletion": 0.3, "insertion": 0.5, "road": 0.1, "mufidelity": 0.2}
+
+
+def test_advantages_by_hand():
+    """Less deletion and more of the rest is better; both count as positive."""
+    summary = trust.summarise(rows_where(GOOD, BAD))["placed"]["season"]
+    against = summary["advantages"]["gradcam"]["centre"]
+    expected = {"deletion": 0.2, "insertion": 0.3, "road": 0.4, "mufidelity": 0.4}
+    for measure, value in expected.items():
+        assert against[measure]["mean"] == pytest.approx(value, abs=0.03)
+        assert against[measure]["low"] > 0
+    assert summary["maps"]["gradcam"]["road"]["mean"] == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "own, rival, words",
+    [
+        (GOOD, BAD, "better than every control"),
+        (BAD, GOOD, "worse than random, centre, edges, softened, other heads"),
+    ],
+)
+def test_verdicts(own, rival, words):
+    rows = rows_where(own, rival) + rows_where(GOOD, BAD, "centred")
+    card = {"photos": 5, "figures": trust.summarise(rows)}
+    text = trust.verdict(card, "season", "gradcam")
+    assert text.startswith("Product placed anywhere: ") and words in text.split(";")[0]
+    assert text.endswith("in the centre: better than every control.")
+    assert trust.verdict(card, "season", "occlusion") == ""
+    assert trust.verdict({}, "season", "gradcam") == ""
+    assert "| *centre* |" in trust.markdown(card)
+
+
+def test_one_measure_without_a_clear_advantage_is_no_better():
+    rows = rows_where(GOOD, BAD) + rows_where(GOOD, BAD, "centred")
+    for i, row in enumerate(rows[:5]):
+        row["figures"]["season"]["centre"]["deletion"] = 0.1 + (0.1 if i % 2 else -0.1)
+    card = {"photos": 5, "figures": trust.summarise(rows)}
+    text = trust.verdict(card, "season", "gradcam")
+    assert text.startswith("Product placed anywhere: no better than centre;")
+
+
+def test_placed_products_are_whole_and_somewhere():
+    photo = garments.draw("bag", "Red", (80, 60), seed=1)
+    assert trust.arrange(photo, "centred", (256, 192), np.random.default_rng(0)) is photo
+    places = set()
+    for seed in range(8):
+        placed = trust.arrange(photo, "placed", (256, 192), np.random.default_rng(seed))
+        assert placed.shape == (256, 192, 3) and placed.dtype == np.uint8
+        red = (placed[..., 0] > 120) & (placed[..., 1] < 70) & (placed[..., 2] < 80)
+        assert red.sum() > 500
+        places.add(tuple(np.argwhere(red).mean(0).round()))
+    assert len(places) == 8
