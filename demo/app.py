@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import gradio as gr
 
 from demo import handlers
-from fashion_xai import BundleError, FashionClassifier, ImageError, images
+from fashion_xai import BundleError, FashionClassifier, ImageError, images, methods
 
 HERE = Path(__file__).resolve().parent
 OPACITY = 70
@@ -25,8 +25,8 @@ INTRO = """# What is it – and what tells you so?
 Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the
 cells of the photo that speak for it. A map tells where the network's score comes from, not what
 caused it."""
-READING = """**Reading a map.** Bright: these cells raise the score of the label most. Clear: they
-do not raise it. Each map has its own scale, so compare the numbers below the photos, not the
+READING = """**Reading a map.** Bright: these cells speak most for the label rather than its rivals.
+Clear: they do not. Each map has its own scale, so compare the numbers below the photos, not the
 brightness of two maps. The evidence is counted in logits, the unit of the network's scores."""
 
 CSS = """
@@ -45,6 +45,9 @@ CSS = """
 .card .bar i {display: block; height: 100%; border-radius: 2px; background: var(--color-accent);}
 .card ol {margin: 6px 0; padding: 0; list-style: none; font-size: .9rem;}
 .card .evidence {font-size: .85rem; margin: 4px 0 0; color: var(--body-text-color-subdued);}
+.card .trust {font-size: .8rem; margin: 4px 0 0; color: var(--body-text-color-subdued);
+  border-left: 3px solid var(--color-accent); padding-left: 8px;}
+.card .trust.none {border-color: var(--border-color-primary);}
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
   font-weight: 600;}
 """
@@ -67,7 +70,7 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
     """The page and its one API endpoint, ``/predict``."""
     attributes = classifier.attributes
 
-    def look(path):
+    def look(path, method):
         """A new photo: state, message, six cards, six drop-downs."""
         blank = [handlers.empty_card(a) for a in attributes]
         closed = [gr.Dropdown(choices=[], value=None, interactive=False) for _ in attributes]
@@ -77,16 +80,19 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
             analysis = handlers.analyse(classifier, path)
         except ImageError as error:
             return [None, handlers.message(str(error)), *blank, *closed]
-        cards = [handlers.card(classifier, analysis, a) for a in attributes]
+        cards = [handlers.card(classifier, analysis, a, method=method) for a in attributes]
         options = handlers.choices(classifier, analysis).values()
         opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
         return [analysis, handlers.doubt(classifier, analysis), *cards, *opened]
 
-    def relabel(attribute, analysis, label):
-        """Another label's map, from the same forward pass."""
+    def redraw(attribute, analysis, method, label):
+        """Another label's or method's map, from the same forward pass."""
         if analysis is None or label is None:
             return handlers.empty_card(attribute)
-        return handlers.card(classifier, analysis, attribute, label)
+        return handlers.card(classifier, analysis, attribute, label, method)
+
+    def redraw_all(analysis, method, *labels):
+        return [redraw(a, analysis, method, x) for a, x in zip(attributes, labels, strict=True)]
 
     def predict(photo):
         """Six attributes of one photo: label, probability and the three best labels of each."""
@@ -110,6 +116,12 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
                 opacity = gr.Slider(
                     0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
                 )
+                method = gr.Radio(
+                    [(methods.METHODS[name].title, name) for name in methods.CLOSED],
+                    value=methods.DEFAULT,
+                    label="Map",
+                    elem_id="method",
+                )
                 gr.Examples(
                     sorted(str(p) for p in (HERE / "examples").glob("*.png")),
                     photo,
@@ -130,7 +142,7 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
                                 )
         photo.change(
             look,
-            photo,
+            [photo, method],
             [state, message, *cards, *menus],
             api_visibility="private",
             show_progress="minimal",
@@ -139,12 +151,19 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
         )
         for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
             menu.input(
-                partial(relabel, attribute),
-                [state, menu],
+                partial(redraw, attribute),
+                [state, method, menu],
                 shown,
                 api_visibility="private",
                 show_progress="hidden",
             )
+        method.input(
+            redraw_all,
+            [state, method, *menus],
+            cards,
+            api_visibility="private",
+            show_progress="hidden",
+        )
         opacity.input(None, opacity, None, js=SLIDE, api_visibility="private")
         gr.Button(visible=False).click(
             predict,

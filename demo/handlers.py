@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, images, overlay
+from fashion_xai import FashionClassifier, images, methods, overlay, trust
 from fashion_xai.images import ImageError
 from fashion_xai.records import Explanation, Reading
 
@@ -53,15 +53,22 @@ def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list
 
 
 def card(
-    classifier: FashionClassifier, analysis: Analysis, attribute: str, target: str | None = None
+    classifier: FashionClassifier,
+    analysis: Analysis,
+    attribute: str,
+    target: str | None = None,
+    method: str = methods.DEFAULT,
 ) -> str:
-    """One head's card as HTML: label, probability, next two labels, overlay, evidence.
+    """One head's card as HTML: label, probability, next two labels, overlay, evidence, trust.
 
     Args:
         target: the label whose map is shown; None for the predicted one.
+        method: how the map is made.
     """
     targets = {} if target is None else {attribute: target}
-    explanation = classifier.explanations(analysis.reading, [attribute], targets)[attribute]
+    explanation = classifier.explanations(analysis.reading, [attribute], targets, method=method)[
+        attribute
+    ]
     best, *others = classifier.top(explanation.prediction, 3)
     rows = "".join(
         f"<li><span>{escape(label)}</span><span>{_percent(p)}</span></li>" for label, p in others
@@ -72,7 +79,8 @@ def card(
         f'<p class="label"><b>{escape(best[0])}</b><span>{_percent(best[1])}</span></p>'
         f'<div class="bar"><i style="width:{100 * best[1]:.1f}%"></i></div>'
         f'<ol start="2">{rows}</ol>'
-        f'<p class="evidence">{_evidence(explanation)}</p></article>'
+        f'<p class="evidence">{_evidence(explanation)}</p>'
+        f"{_badge(classifier, explanation)}</article>"
     )
 
 
@@ -137,8 +145,19 @@ def _evidence(explanation: Explanation) -> str:
         return f"No positive evidence for <b>{name}</b> anywhere in this photo."
     return (
         f"Evidence for <b>{name}</b>: +{explanation.evidence_for:.1f} for, "
-        f"−{abs(explanation.evidence_against):.1f} against (logits)"
+        f"−{abs(explanation.evidence_against):.1f} against "
+        f"({escape(methods.METHODS[explanation.method].unit)})"
     )
+
+
+def _badge(classifier: FashionClassifier, explanation: Explanation) -> str:
+    """What the trust card says of this head's maps by this method; '' where it was not measured."""
+    attribute = explanation.prediction.attribute
+    says = trust.verdict(classifier.bundle.trust, attribute, explanation.method)
+    if not says:
+        return '<p class="trust none">Not measured how faithful this map is.</p>'
+    photos = classifier.bundle.trust["photos"]
+    return f'<p class="trust" title="{photos} photos; see trust.json">{escape(says)}</p>'
 
 
 def _shrink(photo: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fashion_xai import images, methods, overlay, trust
-from fashion_xai.bundle import BundleError
+from fashion_xai.bundle import TRUST, BundleError
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.images import ImageError
@@ -197,7 +197,8 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             Image.fromarray(picture).save(file)
-            rows.append({"image": name, "picture": file.name, **_row(e)})
+            says = trust.verdict(classifier.bundle.trust, e.prediction.attribute, e.method)
+            rows.append({"image": name, "picture": file.name, **_row(e, says)})
     part = args.out / "explanations.part"
     part.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     os.replace(part, args.out / "explanations.json")
@@ -228,8 +229,8 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     for line in card["rejected"]:
         print(f"left out: {line}", file=sys.stderr)
     if args.write_bundle:
-        write(classifier.bundle.folder / trust.CARD, json.dumps(card, indent=1) + "\n")
-    print(f"Card: {args.out / trust.CARD}")
+        write(classifier.bundle.folder / TRUST, json.dumps(card, indent=1) + "\n")
+    print(f"Card: {args.out / TRUST}")
     return 0
 
 
@@ -265,7 +266,7 @@ def _unused(stem: str, taken: set[str]) -> str:
     return name
 
 
-def _row(e: Explanation) -> dict[str, Any]:
+def _row(e: Explanation, says: str) -> dict[str, Any]:
     return {
         "attribute": e.prediction.attribute,
         "label": e.prediction.label,
@@ -277,6 +278,7 @@ def _row(e: Explanation) -> dict[str, Any]:
         "unit": f"{methods.METHODS[e.method].unit} per cell",
         "evidence_for": e.evidence_for,
         "evidence_against": e.evidence_against,
+        "trust": says,
         "heatmap": e.heatmap.tolist(),
         "box": e.box._asdict(),
     }

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ SHIPPED = Path(__file__).parent / "assets" / "model"
 """The bundle that ships with the package."""
 
 MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.csv"
+TRUST = "trust.json"
+"""How faithful the maps are; only where it was measured."""
+
 FORMAT = 1
 
 
@@ -37,6 +40,7 @@ class Bundle:
         taxonomy: the category triples of the training rows.
         card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
         folder: where it was read from.
+        trust: how faithful the maps are (``fashion_xai.trust``); empty where not measured.
     """
 
     model: keras.Model
@@ -44,6 +48,7 @@ class Bundle:
     taxonomy: Taxonomy
     card: dict[str, Any]
     folder: Path
+    trust: dict[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -128,7 +133,12 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
         raise BundleError(
             f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
         )
-    return Bundle(model, vocabulary, Taxonomy.from_json(labels["taxonomy"]), card, path)
+    trust = _read_json(path, TRUST) if (path / TRUST).is_file() else {}
+    # Figures of another model would be worse than none.
+    if trust.get("model") != card["sha256"].get(MODEL):
+        trust = {}
+    taxonomy = Taxonomy.from_json(labels["taxonomy"])
+    return Bundle(model, vocabulary, taxonomy, card, path, trust)
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

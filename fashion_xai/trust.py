@@ -18,7 +18,7 @@ from sklearn.datasets import load_sample_images
 from tqdm import tqdm
 
 from fashion_xai import controls, images
-from fashion_xai.bundle import SPLIT
+from fashion_xai.bundle import MODEL, SPLIT, TRUST
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
@@ -40,7 +40,7 @@ ARRANGEMENTS = ("centred", "placed")
 PLACED_HEIGHT = 0.45
 """Of the canvas: the height of a placed product's photo."""
 
-ROWS, CARD = "rows.jsonl", "trust.json"
+ROWS = "rows.jsonl"
 
 Row = dict[str, Any]
 
@@ -82,13 +82,14 @@ def make_card(
 
     rows = benchmark(classifier, usable(), len(chosen), names, heads, out)
     card = {
+        "model": classifier.bundle.card["sha256"][MODEL],
         "split": side,
         "photos": len(chosen) - len(rejected),
         "seed": seed,
         "rejected": rejected,
         "figures": summarise(rows),
     }
-    write(out / CARD, json.dumps(card, indent=1) + "\n")
+    write(out / TRUST, json.dumps(card, indent=1) + "\n")
     return card
 
 
@@ -116,7 +117,7 @@ def benchmark(
         ValueError: ``out`` holds rows of other methods or heads.
     """
     settings = {"methods": list(names), "heads": list(heads), "layer": classifier.layer,
-                "model": classifier.bundle.card.get("sha256", {}).get("model.keras")}  # fmt: skip
+                "model": classifier.bundle.card["sha256"][MODEL]}  # fmt: skip
     rows = _resume(out / ROWS, settings)
     done = {(row["id"], row["arrangement"]) for row in rows}
     with (out / ROWS).open("a", encoding="utf-8") as file:

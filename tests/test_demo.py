@@ -193,6 +193,16 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     assert cards.nth(5).locator(".heat").get_attribute("src") != before
     assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
 
+    # Another method, other maps, the same labels; the season stays explained as the other label.
+    before = [card.locator(".heat").get_attribute("src") for card in cards.all()]
+    page.locator("#method").get_by_label("Grad-CAM", exact=True).check()
+    page.wait_for_function(
+        "old => [...document.querySelectorAll('.heat')].every((h, i) => h.src !== old[i])",
+        arg=before,
+    )
+    assert page.locator(f'.card[data-attribute=season] .heat[alt$="season: {other}"]').count() == 1
+    assert all(card.locator(".trust").inner_text() for card in cards.all())
+
     # Something that is no photo: our sentence, empty cards; then an example works again.
     page.get_by_label("Remove Image").click()
     page.wait_for_function("() => !document.querySelector('.heat')")

@@ -3,13 +3,14 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from demo import handlers
-from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
+from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError, methods, trust
 from fashion_xai.labels import Vocabulary
 from tests import garments
 
@@ -57,6 +58,20 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
     heats = [pictures(html)[1].tobytes() for html in shown.values()]
     assert len(set(heats)) == len(heats)
     assert all(f"articleType: {label}" in html for label, html in shown.items())
+
+
+def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monkeypatch):
+    analysis = handlers.analyse(small, path)
+    shown = {m: handlers.card(small, analysis, "season", None, m) for m in methods.CLOSED}
+    assert len({pictures(html)[1].tobytes() for html in shown.values()}) == len(shown)
+    assert all("Not measured how faithful this map is." in html for html in shown.values())
+    better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust.JUDGED}
+    head = {"advantages": {"layercam": dict.fromkeys(trust.CONTROLS, better)}}
+    card = {"photos": 7, "figures": {a: {"season": head} for a in trust.ARRANGEMENTS}}
+    monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=card))
+    html = handlers.card(small, analysis, "season", None, "layercam")
+    assert "placed anywhere: better than every control" in html and "7 photos" in html
+    assert "Not measured" in handlers.card(small, analysis, "season", None, "gradcam")
 
 
 def test_no_positive_evidence_is_said(small, path):

@@ -1,12 +1,14 @@
 """The trust card: rows that survive a kill, paired advantages by hand, verdicts in words."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from fashion_xai import methods, trust
 from fashion_xai.__main__ import main
+from fashion_xai.bundle import TRUST
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from tests import garments
@@ -21,7 +23,7 @@ def made(drawn, small_bundle, tmp_path_factory):
 
 
 def test_the_card_holds_every_map_beside_every_control(made):
-    card = json.loads((made / trust.CARD).read_text())
+    card = json.loads((made / TRUST).read_text())
     assert (card["split"], card["photos"], card["rejected"]) == ("test", 3, [])
     for arrangement in trust.ARRANGEMENTS:
         (head,) = card["figures"][arrangement]
@@ -31,6 +33,20 @@ def test_the_card_holds_every_map_beside_every_control(made):
         for figures in maps.values():
             assert {"deletion", "insertion", "road", "mufidelity"} <= set(figures)
             assert all(f["low"] <= f["mean"] <= f["high"] for f in figures.values())
+
+
+def test_the_card_travels_in_the_bundle_until_the_model_changes(
+    made, drawn, small_bundle, tmp_path
+):
+    folder = shutil.copytree(small_bundle, tmp_path / "bundle")
+    assert FashionClassifier.load(folder).bundle.trust == {}
+    args = ["trust", "--bundle", str(folder), "--data", str(drawn), "--out", str(made)]
+    assert main([*args, "--photos", "3", "--attribute", "season", "--write-bundle"]) == 0
+    loaded = FashionClassifier.load(folder).bundle
+    assert trust.verdict(loaded.trust, "season", "layercam").startswith("Product placed anywhere")
+    other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
+    (folder / TRUST).write_text(json.dumps(other))
+    assert FashionClassifier.load(folder).bundle.trust == {}
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bundle, tmp_path):
@@ -48,7 +64,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
         tmp_path,
     )
     assert (tmp_path / trust.ROWS).read_text().splitlines() == lines
-    assert card == json.loads((made / trust.CARD).read_text())
+    assert card == json.loads((made / TRUST).read_text())
 
 
 def test_rows_of_other_settings_are_refused(made, drawn, small_bundle, capsys):
