@@ -137,6 +137,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         help=f"may be given several times (default: {ATTRIBUTES[3]})",
     )
+    command.add_argument(
+        "--sanity",
+        type=int,
+        default=20,
+        metavar="N",
+        help="photos of the sanity check: are the maps different once the weights are random? "
+        "0 leaves it out (default: 20)",
+    )
     command.add_argument("--full", action="store_true", help="all heads and all methods: hours")
     command.add_argument(
         "--write-bundle", action="store_true", help="keep the card in the bundle, for its badges"
@@ -217,7 +225,14 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     try:
         catalogue = Catalogue(args.data, table=Table.from_json(classifier.bundle.card.get("table")))
         card = trust.make_card(
-            classifier, catalogue, args.split, args.photos, names, heads, args.out
+            classifier,
+            catalogue,
+            args.split,
+            args.photos,
+            names,
+            heads,
+            args.out,
+            sanity_photos=args.sanity,
         )
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from fashion_xai.faithfulness import Case, Score, measure
 from fashion_xai.methods import DEFAULT
 from fashion_xai.metrics import interval
 from fashion_xai.report import write
+from fashion_xai.sanity import cascade
 from fashion_xai.silhouette import set_on, silhouette
 from fashion_xai.split import on_side, read_split
 
@@ -54,6 +56,7 @@ def make_card(
     heads: Sequence[str],
     out: Path,
     seed: int = 0,
+    sanity_photos: int = 0,
 ) -> dict[str, Any]:
     """Measure a random choice of one side's products and write ``out/trust.json``.
 
@@ -61,6 +64,7 @@ def make_card(
         side: of the bundle's split: train, validation or test.
         photos: how many; photos that cannot be used are counted in the card and left out.
         names, heads, out: see :func:`benchmark`.
+        sanity_photos: how many of the photos the sanity check is made with; 0 leaves it out.
 
     Raises:
         ValueError: no product on that side, or rows of other settings in ``out``.
@@ -81,14 +85,17 @@ def make_card(
                 rejected.append(f"row {product.row} (id {product.id}): {error}")
 
     rows = benchmark(classifier, usable(), len(chosen), names, heads, out)
-    card = {
+    card: dict[str, Any] = {
         "model": classifier.bundle.card["sha256"][MODEL],
         "split": side,
         "photos": len(chosen) - len(rejected),
         "seed": seed,
-        "rejected": rejected,
+        "rejected": list(rejected),
         "figures": summarise(rows),
     }
+    if sanity_photos:
+        first = [photo for _, photo in islice(usable(), sanity_photos)]
+        card["sanity"] = {"photos": len(first), "maps": cascade(classifier, first, names, heads)}
     write(out / TRUST, json.dumps(card, indent=1) + "\n")
     return card
 
@@ -233,7 +240,29 @@ def markdown(card: Mapping[str, Any]) -> str:
                 title = f"*{name}*" if name in CONTROLS else name
                 cells = (_cell(columns.get(m)) for m in MEASURES)
                 lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += _sanity_lines(card.get("sanity"))
     return "\n".join(lines)
+
+
+def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:
+    if sanity is None:
+        return []
+    stages = [
+        stage["layers"] for heads in sanity["maps"].values() for stage in next(iter(heads.values()))
+    ]
+    counts = sorted(set(stages))
+    lines = [
+        f"\nRank correlation with the trained network's map, weights shuffled from the heads down "
+        f"({sanity['photos']} photos; layers shuffled so far)\n",
+        "| map | " + " | ".join(f"{n} layers" for n in counts) + " |",
+        "|---" * (len(counts) + 1) + "|",
+    ]
+    for name, heads in sanity["maps"].items():
+        for head, found in heads.items():
+            lines.append(
+                f"| {name}, {head} | " + " | ".join(_cell(stage) for stage in found) + " |"
+            )
+    return lines
 
 
 def _measure_photo(

@@ -18,7 +18,7 @@ from tests import garments
 def made(drawn, small_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("trust")
     args = ["trust", "--bundle", str(small_bundle), "--data", str(drawn), "--out", str(out)]
-    assert main([*args, "--photos", "3", "--attribute", "season"]) == 0
+    assert main([*args, "--photos", "3", "--sanity", "0", "--attribute", "season"]) == 0
     return out
 
 
@@ -41,7 +41,10 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
     folder = shutil.copytree(small_bundle, tmp_path / "bundle")
     assert FashionClassifier.load(folder).bundle.trust == {}
     args = ["trust", "--bundle", str(folder), "--data", str(drawn), "--out", str(made)]
-    assert main([*args, "--photos", "3", "--attribute", "season", "--write-bundle"]) == 0
+    assert (
+        main([*args, "--photos", "3", "--sanity", "0", "--attribute", "season", "--write-bundle"])
+        == 0
+    )
     loaded = FashionClassifier.load(folder).bundle
     assert trust.verdict(loaded.trust, "season", "layercam").startswith("Product placed anywhere")
     other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}

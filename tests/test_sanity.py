@@ -1,0 +1,44 @@
+"""Random weights: maps of a label fall apart; one that knows no label does not notice the heads."""
+
+import numpy as np
+import pytest
+
+from fashion_xai import sanity
+from fashion_xai.classifier import FashionClassifier
+from tests import garments
+
+
+def test_similarity_by_hand():
+    one = np.arange(12, dtype=np.float32).reshape(4, 3)
+    assert sanity.similarity(one, 3 * one - 5) == pytest.approx(1)
+    assert sanity.similarity(one, -one) == pytest.approx(-1)
+    assert sanity.similarity(one, np.zeros((4, 3))) == 0
+    large = np.repeat(np.repeat(one, 2, 0), 2, 1)
+    assert sanity.similarity(one, large) > 0.9  # sizes may differ
+
+
+def test_the_heads_go_first_and_every_layer_once(small_bundle):
+    model = FashionClassifier.load(small_bundle).bundle.model
+    heads = ("gender", "season")
+    groups = sanity._stages(model, heads, 4)
+    assert [layer.name for layer in groups[0]] == list(heads)
+    names = [layer.name for group in groups for layer in group]
+    assert len(names) == len(set(names)) and len(groups) == 4
+    assert sorted(names) == sorted(x.name for x in model.layers if x.trainable_weights)
+    place = [layer.name for layer in model.layers].index
+    assert place(groups[1][0].name) > place(groups[1][-1].name) > place(groups[2][0].name)
+
+
+def test_random_weights_change_the_maps_and_leave_the_bundle_alone(shipped):
+    photos = [garments.draw(kind, seed=3) for kind in ("shirt", "bag", "dress")]
+    before = shipped.predict(photos)
+    names = ["gradcam", "eigencam"]
+    answer = sanity.cascade(shipped, photos, names, ["articleType"], stages=2)
+    grad, eigen = (answer[name]["articleType"] for name in names)
+    assert grad[0]["layers"] == 6
+    assert grad[0]["mean"] < 0.9 and grad[1]["mean"] < 0.9
+    assert eigen[0]["mean"] == pytest.approx(1)  # it does not look at the heads
+    assert eigen[1]["mean"] < 0.95
+    assert all(s["low"] <= s["mean"] <= s["high"] for s in (*grad, *eigen))
+    for a, b in zip(before, shipped.predict(photos), strict=True):
+        np.testing.assert_array_equal(a["season"].logits, b["season"].logits)
