@@ -24,7 +24,7 @@ from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.faithfulness import Case, Score, measure
-from fashion_xai.methods import DEFAULT
+from fashion_xai.methods import DEFAULT, METHODS
 from fashion_xai.metrics import interval
 from fashion_xai.report import write
 from fashion_xai.sanity import cascade
@@ -287,21 +287,26 @@ def _measure_photo(
     for h in heads:
         maps[f"softened {h}"] = controls.softened(cam[h])
         for name in names:
-            maps[f"{name} {h}"] = found[name][h].heatmap
+            maps[_key(name, h)] = found[name][h].heatmap
     for h in {*heads, *others.values()}:
-        maps.setdefault(f"{DEFAULT} {h}", cam[h])
+        maps.setdefault(_key(DEFAULT, h), cam[h])
     answers = measure(_case(classifier, reading, indices), maps, rng)
     figures = {}
     for h in heads:
         rivals = [others[h]] if h in others else [o for o in heads if o != h]
-        figures[h] = {name: answers[f"{name} {h}"][h] for name in names}
+        figures[h] = {name: answers[_key(name, h)][h] for name in names}
         figures[h] |= {name: answers[name][h] for name in ("random", "centre", "edges")}
         figures[h]["softened"] = answers[f"softened {h}"][h]
         figures[h]["other heads"] = {
-            m: float(np.mean([answers[f"{DEFAULT} {o}"][h][m] for o in rivals]))
+            m: float(np.mean([answers[_key(DEFAULT, o)][h][m] for o in rivals]))
             for m in figures[h]["random"]
         }
     return figures
+
+
+def _key(method: str, head: str) -> str:
+    """Where the map of a head stands; one that knows no label is measured once for all heads."""
+    return f"{method} {head}" if METHODS[method].about_the_label else method
 
 
 def _case(classifier: FashionClassifier, reading, indices: Mapping[str, int]) -> Case:
