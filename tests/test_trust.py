@@ -70,6 +70,15 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
     assert card == json.loads((made / TRUST).read_text())
 
 
+def test_fewer_photos_are_the_first_of_the_same_choice(made, drawn, small_bundle, tmp_path):
+    shutil.copy(made / trust.ROWS, tmp_path)
+    args = (Catalogue(drawn), "test", 2, list(methods.CLOSED), ["season"], tmp_path)
+    card = trust.make_card(FashionClassifier.load(small_bundle), *args)
+    assert card["photos"] == 2
+    rows = [json.loads(x) for x in (made / trust.ROWS).read_text().splitlines()[1:5]]
+    assert card["figures"] == trust.summarise(rows)
+
+
 def test_rows_of_other_settings_are_refused(made, drawn, small_bundle, capsys):
     args = ["trust", "--bundle", str(small_bundle), "--data", str(drawn), "--out", str(made)]
     assert main([*args, "--attribute", "gender"]) == 1
