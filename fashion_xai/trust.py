@@ -19,6 +19,7 @@ from sklearn.datasets import load_sample_images
 from tqdm import tqdm
 
 from fashion_xai import controls, images
+from fashion_xai.agreement import compare_heads
 from fashion_xai.bundle import MODEL, SPLIT, TRUST
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
@@ -95,6 +96,7 @@ def make_card(
         "rejected": list(rejected),
         "figures": summarise(rows),
     }
+    card["heads"] = compare_heads(classifier, (photo for _, photo in usable()))
     if sanity_photos:
         first = [photo for _, photo in islice(usable(), sanity_photos)]
         card["sanity"] = {"photos": len(first), "maps": cascade(classifier, first, names, heads)}
@@ -242,8 +244,26 @@ def markdown(card: Mapping[str, Any]) -> str:
                 title = f"*{name}*" if name in CONTROLS else name
                 cells = (_cell(columns.get(m)) for m in MEASURES)
                 lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += _heads_lines(card.get("heads"))
     lines += _sanity_lines(card.get("sanity"))
     return "\n".join(lines)
+
+
+def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
+    if heads is None or not heads["on_product"]:
+        return []
+    names = list(heads["on_product"])
+    lines = [
+        f"\nEvidence on the product ({heads['with_product']} photos; the product covers "
+        f"{heads['area']:.3f} of a photo), and rank correlation with the other heads' maps\n",
+        "| head | on the product | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 2) + "|",
+    ]
+    for a in names:
+        pairs = (heads["overlap"].get(f"{a} {b}", heads["overlap"].get(f"{b} {a}")) for b in names)
+        cells = ("–" if value is None else f"{value:.2f}" for value in pairs)
+        lines.append(f"| {a} | {_cell(heads['on_product'][a])} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:

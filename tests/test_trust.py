@@ -25,6 +25,7 @@ def made(drawn, small_bundle, tmp_path_factory):
 def test_the_card_holds_every_map_beside_every_control(made):
     card = json.loads((made / TRUST).read_text())
     assert (card["split"], card["photos"], card["rejected"]) == ("test", 3, [])
+    assert len(card["heads"]["overlap"]) == 15 and "sanity" not in card
     for arrangement in trust.ARRANGEMENTS:
         (head,) = card["figures"][arrangement]
         assert head == "season"

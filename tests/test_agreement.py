@@ -1,0 +1,45 @@
+"""Heads against each other: a map agrees with itself, and evidence lies on what is drawn."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from fashion_xai.agreement import compare_heads
+from fashion_xai.faithfulness import pointing
+from fashion_xai.silhouette import silhouette
+from tests import garments
+
+KINDS = ("shirt", "bag", "dress", "trousers")
+
+
+@pytest.fixture(scope="module")
+def photos():
+    return [garments.draw(kind, seed=2, scale=0.7) for kind in KINDS]
+
+
+def test_figures_by_hand_on_one_photo(shipped, photos):
+    answer = compare_heads(shipped, photos[:1])
+    maps = {h: e.heatmap for h, e in shipped.explain(photos[0]).items()}
+    expected = spearmanr(maps["gender"].ravel(), maps["season"].ravel()).statistic
+    assert answer["overlap"]["gender season"] == pytest.approx(expected)
+    assert len(answer["overlap"]) == 15
+    product = silhouette(next(shipped.read(photos[:1])).pixels)
+    assert answer["area"] == pytest.approx(product.mean())
+    assert answer["on_product"]["season"]["mean"] == pytest.approx(
+        pointing(maps["season"], product)
+    )
+
+
+def test_a_map_that_knows_no_label_is_the_same_for_all_heads(shipped, photos):
+    answer = compare_heads(shipped, photos, "eigencam")
+    assert all(value == pytest.approx(1) for value in answer["overlap"].values())
+    shares = [figures["mean"] for figures in answer["on_product"].values()]
+    assert shares == pytest.approx([shares[0]] * 6) and shares[0] > answer["area"]
+
+
+def test_photos_without_a_studio_count_for_the_overlap_only(shipped, photos):
+    noise = np.random.default_rng(0).integers(0, 120, (80, 60, 3)).astype(np.uint8)
+    answer = compare_heads(shipped, [photos[0], noise])
+    assert (answer["photos"], answer["with_product"]) == (2, 1)
+    alone = compare_heads(shipped, [noise])
+    assert alone["area"] is None and alone["on_product"] == {}
