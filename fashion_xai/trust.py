@@ -32,7 +32,15 @@ from fashion_xai.sanity import cascade
 from fashion_xai.silhouette import set_on, silhouette
 from fashion_xai.split import on_side, read_split
 
-CONTROLS = ("random", "centre", "edges", "softened", "other heads")
+CONTROLS = {
+    "random": "random cells",
+    "centre": "a blob in the centre",
+    "edges": "plain contours",
+    "softened": "a blurred map",
+    "other heads": "other heads' maps",
+}
+"""Control → how a sentence calls it."""
+
 MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointing": 1}
 """Measure → 1 where more is better, −1 where less is."""
 
@@ -225,12 +233,16 @@ def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
         behind = [c for c in CONTROLS if not _beats(advantages[method][c])]
         worse = [c for c in behind if _loses(advantages[method][c])]
         if not behind:
-            parts.append(f"{what}: better than every control")
+            parts.append(f"{what}: better than every map that knows nothing of the answer")
         elif not worse:
-            parts.append(f"{what}: no better than {', '.join(behind)}")
+            parts.append(f"{what}: no better than {_words(behind)}")
         else:
-            parts.append(f"{what}: worse than {', '.join(worse)}")
-    return "Product " + "; ".join(parts) + "."
+            parts.append(f"{what}: worse than {_words(worse)}")
+    return "Faithful? Product " + "; ".join(parts) + "."
+
+
+def _words(names: Sequence[str]) -> str:
+    return " or ".join(CONTROLS[name] for name in names)
 
 
 def markdown(card: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
     card = {"photos": 7, "figures": {a: {"season": head} for a in trust.ARRANGEMENTS}}
     monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=card))
     html = handlers.card(small, analysis, "season", None, "layercam")
-    assert "placed anywhere: better than every control" in html and "7 photos" in html
+    assert "placed anywhere: better than every map" in html and "7 photos" in html
     assert "Not measured" in handlers.card(small, analysis, "season", None, "gradcam")
 
 

@@ -47,7 +47,7 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
         == 0
     )
     loaded = FashionClassifier.load(folder).bundle
-    assert trust.verdict(loaded.trust, "season", "layercam").startswith("Product placed anywhere")
+    assert trust.verdict(loaded.trust, "season", "layercam").startswith("Faithful? ")
     other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
     (folder / TRUST).write_text(json.dumps(other))
     assert FashionClassifier.load(folder).bundle.trust == {}
@@ -130,16 +130,16 @@ def test_advantages_by_hand():
 @pytest.mark.parametrize(
     "own, rival, words",
     [
-        (GOOD, BAD, "better than every control"),
-        (BAD, GOOD, "worse than random, centre, edges, softened, other heads"),
+        (GOOD, BAD, "better than every map"),
+        (BAD, GOOD, "worse than random cells or a blob in the centre or plain contours or"),
     ],
 )
 def test_verdicts(own, rival, words):
     rows = rows_where(own, rival) + rows_where(GOOD, BAD, "centred")
     card = {"photos": 5, "figures": trust.summarise(rows)}
     text = trust.verdict(card, "season", "gradcam")
-    assert text.startswith("Product placed anywhere: ") and words in text.split(";")[0]
-    assert text.endswith("in the centre: better than every control.")
+    assert text.startswith("Faithful? Product placed anywhere: ") and words in text.split(";")[0]
+    assert text.endswith("in the centre: better than every map that knows nothing of the answer.")
     assert trust.verdict(card, "season", "occlusion") == ""
     assert trust.verdict({}, "season", "gradcam") == ""
     assert "| *centre* |" in trust.markdown(card)
@@ -151,7 +151,9 @@ def test_one_measure_without_a_clear_advantage_is_no_better():
         row["figures"]["season"]["centre"]["deletion"] = 0.1 + (0.1 if i % 2 else -0.1)
     card = {"photos": 5, "figures": trust.summarise(rows)}
     text = trust.verdict(card, "season", "gradcam")
-    assert text.startswith("Product placed anywhere: no better than centre;")
+    assert text.startswith(
+        "Faithful? Product placed anywhere: no better than a blob in the centre;"
+    )
 
 
 def test_placed_products_are_whole_and_somewhere():
