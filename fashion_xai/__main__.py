@@ -244,7 +244,7 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     for line in card["rejected"]:
         print(f"left out: {line}", file=sys.stderr)
     if args.write_bundle:
-        write(classifier.bundle.folder / TRUST, json.dumps(card, indent=1) + "\n")
+        write(classifier.bundle.folder / TRUST, json.dumps(card) + "\n")
     print(f"Card: {args.out / TRUST}")
     return 0
 

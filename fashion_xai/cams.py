@@ -55,7 +55,7 @@ def against_rivals(coefficients: np.ndarray, logits: np.ndarray) -> np.ndarray:
     others = coefficients == 0
     if (coefficients < 0).any() or not others.any():
         return coefficients
-    weights = np.where(others, np.exp(logits - logits[others].max()), 0)
+    weights = np.exp(np.where(others, logits - logits[others].max(), -np.inf))
     total = coefficients.sum() / weights.sum()
     return (coefficients - total * weights).astype(np.float32)
 

@@ -108,7 +108,8 @@ def make_card(
     if sanity_photos:
         first = [photo for _, photo in islice(usable(), sanity_photos)]
         card["sanity"] = {"photos": len(first), "maps": cascade(classifier, first, names, heads)}
-    write(out / TRUST, json.dumps(card, indent=1) + "\n")
+    card = json.loads(json.dumps(card), parse_float=lambda x: round(float(x), 4))
+    write(out / TRUST, json.dumps(card) + "\n")
     return card
 
 

@@ -181,6 +181,9 @@ def test_the_rivals_are_the_gradient_of_the_log_odds():
     assert group[2:].sum() == pytest.approx(-1) and group[3] < group[2] < 0
     named = np.array([1.0, 0, -1.0, 0])
     assert cams.against_rivals(named, logits) is named
+    with np.errstate(all="raise"):  # a label far ahead of its rivals
+        sure = cams.against_rivals(np.array([1.0, 0, 0, 0]), logits + np.array([1e4, 0, 0, 0]))
+    np.testing.assert_allclose(sure, ours, atol=1e-6)
     everything = np.full(4, 0.25)
     assert cams.against_rivals(everything, logits) is everything
 
