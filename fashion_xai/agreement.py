@@ -7,12 +7,12 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from fashion_xai import methods
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.faithfulness import pointing
-from fashion_xai.metrics import interval
+from fashion_xai.metrics import mean_with_interval
+from fashion_xai.sanity import similarity
 from fashion_xai.silhouette import silhouette
 
 
@@ -46,7 +46,7 @@ def compare_heads(
             head: e.heatmap for head, e in classifier.explanations(reading, method=method).items()
         }
         for a, b in combinations(maps, 2):
-            overlaps[f"{a} {b}"].append(_correlation(maps[a], maps[b]))
+            overlaps[f"{a} {b}"].append(similarity(maps[a], maps[b]))
         product = silhouette(reading.pixels)
         if product is None:
             continue
@@ -58,16 +58,7 @@ def compare_heads(
         "with_product": len(areas),
         "area": float(np.mean(areas)) if areas else None,
         "overlap": {pair: float(np.mean(values)) for pair, values in overlaps.items()},
-        "on_product": {head: _mean(np.array(x)) for head, x in shares.items()} if areas else {},
+        "on_product": {head: mean_with_interval(np.array(x)) for head, x in shares.items()}
+        if areas
+        else {},
     }
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    if one.std() == 0 or other.std() == 0:
-        return 0.0
-    return float(spearmanr(one.ravel(), other.ravel()).statistic)
-
-
-def _mean(values: np.ndarray) -> dict[str, float]:
-    low, high = interval(lambda x: float(x.mean()), values)
-    return {"mean": float(values.mean()), "low": low, "high": high}

@@ -120,3 +120,14 @@ def interval(
         values.append(statistic(*(x[chosen] for x in rows)))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+def mean_with_interval(values: np.ndarray) -> dict[str, float]:
+    """``mean``, and ``low`` and ``high`` of its 95 % bootstrap interval; NaN are left out.
+
+    Args:
+        values: (n,).
+    """
+    known = values[~np.isnan(values)]
+    low, high = interval(lambda x: float(x.mean()), known)
+    return {"mean": float(known.mean()), "low": low, "high": high}

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.faithfulness import stretch
-from fashion_xai.metrics import interval
+from fashion_xai.metrics import mean_with_interval
 from fashion_xai.model import set_weights
 
 STAGES = 4
@@ -71,10 +71,7 @@ def cascade(
                         for a, b in zip(trained[name], changed[name], strict=True)
                     ]
                 )
-                low, high = interval(lambda x: float(x.mean()), same)
-                answers[name][head].append(
-                    {"layers": shuffled, "mean": float(same.mean()), "low": low, "high": high}
-                )
+                answers[name][head].append({"layers": shuffled, **mean_with_interval(same)})
     return answers
 
 

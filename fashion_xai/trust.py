@@ -26,7 +26,7 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.faithfulness import Case, Score, measure
 from fashion_xai.methods import DEFAULT, METHODS
-from fashion_xai.metrics import interval
+from fashion_xai.metrics import mean_with_interval
 from fashion_xai.report import write
 from fashion_xai.sanity import cascade
 from fashion_xai.silhouette import set_on, silhouette
@@ -205,13 +205,13 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
             own = [name for name in table if name not in CONTROLS]
             card.setdefault(arrangement, {})[head] = {
                 "maps": {
-                    name: {m: _mean(x) for m, x in columns.items()}
+                    name: {m: mean_with_interval(x) for m, x in columns.items()}
                     for name, columns in table.items()
                 },
                 "advantages": {
                     name: {
                         control: {
-                            m: _mean(MEASURES[m] * (x - table[control][m]))
+                            m: mean_with_interval(MEASURES[m] * (x - table[control][m]))
                             for m, x in table[name].items()
                         }
                         for control in CONTROLS
@@ -371,12 +371,6 @@ def _table(
         }
         for name in figures[0]
     }
-
-
-def _mean(values: np.ndarray) -> dict[str, float]:
-    known = values[~np.isnan(values)]
-    low, high = interval(lambda x: float(x.mean()), known)
-    return {"mean": float(known.mean()), "low": low, "high": high}
 
 
 def _beats(advantage: Mapping[str, Mapping[str, float]]) -> bool:

@@ -38,3 +38,10 @@ def test_all_right_by_hand():
     truth = np.array([[0, 1], [0, -1], [2, 1], [-1, -1]])
     predicted = np.array([[0, 1], [0, 5], [2, 0], [3, 3]])
     assert metrics.all_right(truth, predicted) == 0.75  # a missing label is never wrong
+
+
+def test_a_mean_with_its_interval_leaves_out_what_is_missing():
+    values = np.array([0.0, 1.0, np.nan, 1.0, 0.0])
+    found = metrics.mean_with_interval(values)
+    assert found["mean"] == 0.5 and 0 <= found["low"] < 0.5 < found["high"] <= 1
+    assert metrics.mean_with_interval(np.full(4, 2.0)) == {"mean": 2.0, "low": 2.0, "high": 2.0}
