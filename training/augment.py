@@ -16,7 +16,7 @@ from keras import ops
 
 from fashion_xai.images import WHITE
 
-KINDS = ("none", "light", "strong")
+KINDS = ("none", "light", "medium", "strong")
 
 
 def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
@@ -24,7 +24,8 @@ def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
 
     Args:
         kind: ``"light"``: mirror, shift by up to 6 %, scale by up to 10 %; ``"strong"``: rotation,
-            placement, exposure, sharpness, JPEG-like noise and erasing as well; ``"none"``.
+            placement, exposure, sharpness, JPEG-like noise and erasing as well; ``"medium"``: the
+            same on about half as many photos; ``"none"``.
         seed: of all random numbers.
         backgrounds: share of the photos whose studio background is replaced.
 
@@ -36,13 +37,19 @@ def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
     layers: list[keras.layers.Layer] = [ToFloat()]
     if kind == "light":
         layers += [RandomMirror(seed), RandomAffine(seed + 1, shift=0.06, scale=0.10)]
-    elif kind == "strong":
-        layers += [
-            RandomMirror(seed),
-            RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=8, placed=0.2),
-        ]
+    elif kind != "none":
+        placed = {"medium": 0.1, "strong": 0.2}[kind]
+        affine = RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=8, placed=placed)
+        layers += [RandomMirror(seed), affine]
     layers.append(RandomBackground(seed + 2, share=backgrounds))
-    if kind == "strong":
+    if kind == "medium":
+        layers += [
+            RandomExposure(seed + 3, share=0.4),
+            RandomSharpness(seed + 4, share=0.3),
+            RandomJPEG(seed + 5, share=0.25),
+            RandomErasing(seed + 6, share=0.15),
+        ]
+    elif kind == "strong":
         layers += [
             RandomExposure(seed + 3),
             RandomSharpness(seed + 4),
@@ -230,32 +237,43 @@ class RandomBackground(Augmentation):
 class RandomExposure(Augmentation):
     """Gain ±20 %, contrast ±15 %, white balance ±3 %: a colour keeps its name."""
 
+    def __init__(self, seed, share=1.0, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
+
     def change(self, photos):
+        chosen = self.some(photos, self.share)
         gain = self.uniform(photos, 0.8, 1.2) * self.uniform(photos, 0.97, 1.03, 3)
         contrast = self.uniform(photos, 0.85, 1.15)
-        return ops.clip((photos * gain - 128) * contrast + 128, 0, WHITE)
+        changed = ops.clip((photos * gain - 128) * contrast + 128, 0, WHITE)
+        return photos + chosen * (changed - photos)
 
 
 class RandomSharpness(Augmentation):
-    """Blur or sharpen half of the photos: sources of 60×80 and of 1800×2400 shall look alike.
+    """Blur or sharpen a share of the photos: sources of 60×80 and of 1800×2400 shall look alike.
 
     The blur is that of a 60×80 photo enlarged, at any size of the network's input.
     """
 
+    def __init__(self, seed, share=0.5, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
+
     def change(self, photos):
-        amount = self.some(photos, 0.5) * self.uniform(photos, -1.0, 0.7)
+        amount = self.some(photos, self.share) * self.uniform(photos, -1.0, 0.7)
         return ops.clip(photos + amount * (photos - soften(photos, (72, 54))), 0, WHITE)
 
 
 class RandomJPEG(Augmentation):
-    """Compression noise in half of the photos: the grey levels' 8×8 DCT is rounded.
+    """Compression noise in a share of the photos: the grey levels' 8×8 DCT is rounded.
 
     The step grows with the frequency as in JPEG's tables (ITU-T T.81, annex K), from 0 to 12 grey
     levels at the lowest one. Sides must be multiples of 8.
     """
 
-    def __init__(self, seed, **kwargs):
+    def __init__(self, seed, share=0.5, **kwargs):
         super().__init__(seed, **kwargs)
+        self.share = share
         k = np.arange(8)
         basis = np.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) / 2
         basis[0] /= math.sqrt(2)
@@ -270,7 +288,7 @@ class RandomJPEG(Augmentation):
         # As an image again, each block holding its coefficients: TensorFlow cannot broadcast
         # over alternating axes.
         waves = ops.reshape(waves, ops.shape(grey))
-        coarse = self.some(photos, 0.5) * ops.square(self.uniform(photos)) * 12
+        coarse = self.some(photos, self.share) * ops.square(self.uniform(photos)) * 12
         step = ops.tile(self.steps, (height // 8, width // 8))[None, ..., None] * (0.5 + coarse)
         waves = ops.reshape(ops.round(waves / step) * step, ops.shape(blocks))
         blocks = ops.einsum("ji,nhjwk,kl->nhiwl", self.basis, waves, self.basis)
@@ -279,16 +297,20 @@ class RandomJPEG(Augmentation):
 
 
 class RandomErasing(Augmentation):
-    """A grey or coloured rectangle of 10–45 % of each side hides part of a quarter of the photos.
+    """A grey or coloured rectangle of 10–45 % of each side hides part of a share of the photos.
 
     Zhong et al. 2017, arXiv:1708.04896.
     """
+
+    def __init__(self, seed, share=0.25, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
 
     def change(self, photos):
         height, width = ops.shape(photos)[1:3]
         y = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)) / height
         x = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)) / width
-        inside = self.some(photos, 0.25)
+        inside = self.some(photos, self.share)
         for axis in (y, x):
             near = ops.abs(axis - self.uniform(photos)) < self.uniform(photos, 0.05, 0.225)
             inside = inside * ops.cast(near, "float32")

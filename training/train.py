@@ -182,7 +182,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
 def train_stage(model, settings, number, data, use_gpu, path, started, resumed) -> None:
     """Train the model in place for one stage; it ends with the stage's best weights."""
     stage = settings.stages[number]
-    freeze(model, stage.frozen)
+    freeze(model, stage.frozen, settings.freeze_norm)
     photos = keras.Input((*stage.size, dataset.CHANNELS), name="photo", dtype="uint8")
     layers = augment.build(settings.augment, settings.seed, settings.backgrounds)
     logits = model(layers(photos))
@@ -276,13 +276,17 @@ def make_losses(settings: config.Config, data: Data) -> list[keras.losses.Loss]:
     return made
 
 
-def freeze(model: keras.Model, last: str) -> None:
-    """Train only what comes after layer ``last``; '' trains everything."""
+def freeze(model: keras.Model, last: str, norm: bool = False) -> None:
+    """Train only what comes after layer ``last`` ('': everything); ``norm``: no batch norm either.
+
+    A batch normalisation that is not trained computes with its moving averages in training too.
+    """
     names = [layer.name for layer in model.layers]
     if last and last not in names:
         raise ValueError(f"No layer {last!r} to freeze up to. Expected one such as 'block2b_add'.")
     for position, layer in enumerate(model.layers):
-        layer.trainable = not last or position > names.index(last)
+        kept = norm and isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = not kept and (not last or position > names.index(last))
 
 
 def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
