@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyError as error:  # an unknown label; its message offers close ones
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
-    except (BundleError, OSError) as error:
+    except (BundleError, OSError, ImportError) as error:  # ImportError: an extra is missing
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -217,7 +217,12 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
 def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     usual = ATTRIBUTES[3] if ATTRIBUTES[3] in classifier.attributes else classifier.attributes[0]
     heads = classifier.attributes if args.full else args.attribute or (usual,)
-    names = tuple(methods.METHODS) if args.full else args.method or methods.CLOSED
+    names = args.method or methods.CLOSED
+    if args.full:
+        names = tuple(name for name, m in methods.METHODS.items() if m.available)
+        for m in methods.METHODS.values():
+            if not m.available:
+                print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)
     for head in heads:
         if head not in classifier.attributes:
             known = ", ".join(classifier.attributes)

@@ -6,12 +6,13 @@ under one name, so that twins never count as agreement.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from fashion_xai import cams, gradients
+from fashion_xai import cams, gradients, shapley
 from fashion_xai.network import Network
 from fashion_xai.occlusion import occlusion
 from fashion_xai.records import Reading
@@ -38,6 +39,7 @@ class Method:
         about_the_label: False where the map is the same for every label.
         signed: whether negative cells mean something.
         twins: methods that give the same map on these heads, up to a factor.
+        package: that has to be installed for it, beyond the library's own needs.
     """
 
     name: str
@@ -50,6 +52,12 @@ class Method:
     about_the_label: bool = True
     signed: bool = False
     twins: tuple[str, ...] = ()
+    package: str | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether all it needs is installed."""
+        return self.package is None or importlib.util.find_spec(self.package) is not None
 
 
 def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
@@ -92,11 +100,17 @@ def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
     return compute
 
 
-def _occlusion(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
-    def forward(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        return network.forward(pixels)[1]
+def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Compute:
+    """A map with ``times`` as many cells a side as the features, from passes on changed photos."""
 
-    return occlusion(forward, reading.pixels, reading.features.shape[:2], targets)
+    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+        def logits(pixels: np.ndarray) -> dict[str, np.ndarray]:
+            return network.forward(pixels)[1]
+
+        height, width = reading.features.shape[:2]
+        return form(logits, reading.pixels, (times * height, times * width), targets)
+
+    return compute
 
 
 def _fine(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
@@ -156,8 +170,19 @@ METHODS: dict[str, Method] = {
             cost="one pass per cell, for all heads together",
             source="Zeiler & Fergus 2014, arXiv:1311.2901",
             not_for="evidence that stands in two places: hiding one of them loses nothing",
-            compute=_occlusion,
+            compute=_by_hiding(occlusion, 1),
             signed=True,
+        ),
+        Method(
+            "shap",
+            "SHAP, partition explainer",
+            unit="logits gained",
+            cost=f"{shapley.EVALUATIONS} passes, for all heads together",
+            source="Lundberg & Lee 2017, arXiv:1705.07874",
+            not_for="haste; where the passes do not suffice, neighbouring cells share alike",
+            compute=_by_hiding(shapley.partition_shap, shapley.CELLS),
+            signed=True,
+            package="shap",
         ),
         Method(
             "scorecam",

@@ -14,7 +14,11 @@ FORBIDDEN = {
     "training": {"demo", "tests", "gradio"},
     "demo": {"training", "tests"},
 }
-ALLOWED_ONLY_IN = {"gradio": "demo/app.py", "tf_keras_vis": "fashion_xai/gradients.py"}
+ALLOWED_ONLY_IN = {
+    "gradio": "demo/app.py",
+    "tf_keras_vis": "fashion_xai/gradients.py",
+    "shap": "fashion_xai/shapley.py",
+}
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
