@@ -23,7 +23,7 @@ from fashion_xai.images import ImageError
 from fashion_xai.labels import ATTRIBUTES
 from fashion_xai.records import Explanation, Reading
 from fashion_xai.report import write
-from fashion_xai.sheet import contact_sheet, peak_of
+from fashion_xai.sheet import contact_sheet, gallery, peak_of
 from fashion_xai.split import SPLITS
 from fashion_xai.table import Table
 
@@ -106,6 +106,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="the same colours mean the same evidence in all maps of a photo",
     )
+    command.add_argument(
+        "--gallery",
+        action="store_true",
+        help="also write OUT/PHOTO.gallery.png: every head by every method, a row each",
+    )
     command.set_defaults(run=explain)
 
     command = commands.add_parser(
@@ -144,6 +149,22 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="photos of the sanity check: are the maps different once the weights are random? "
         "0 leaves it out (default: 20)",
+    )
+    command.add_argument(
+        "--grids",
+        type=int,
+        default=60,
+        metavar="N",
+        help="pictures of four products: does the evidence for a label lie on its own one? "
+        "0 leaves it out (default: 60)",
+    )
+    command.add_argument(
+        "--agreement",
+        type=int,
+        default=500,
+        metavar="N",
+        help="products whose six maps are compared with each other, with the product's outline and "
+        "with a face where one shows; 0 leaves it out (default: 500)",
     )
     command.add_argument("--full", action="store_true", help="all heads and all methods: hours")
     command.add_argument(
@@ -195,9 +216,17 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         stem = _unused(Path(name).stem, stems)
         photo = images.load(name)
         maps = list(classifier.explanations(reading, chosen, None, against, args.method).values())
-        look = {"signed": args.signed, "one_scale": args.one_scale}
-        drawn = contact_sheet(photo, maps, classifier.size, **look)
-        (args.out / f"{stem}.sheet.png").write_bytes(drawn)
+        card = classifier.bundle.trust
+        badges = [trust.badge(card, e.prediction.attribute, e.method) for e in maps]
+        look = {"signed": args.signed, "one_scale": args.one_scale, "badges": badges}
+        write(args.out / f"{stem}.sheet.png", contact_sheet(photo, maps, classifier.size, **look))
+        if args.gallery:
+            table = {
+                name: classifier.explanations(reading, chosen, None, against, name)
+                for name, method in methods.METHODS.items()
+                if method.available
+            }
+            write(args.out / f"{stem}.gallery.png", gallery(photo, table, classifier.size))
         top = max(peak_of(e, args.signed) for e in maps) if args.one_scale else None
         for e in maps:
             picture = overlay.blend(
@@ -205,11 +234,9 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             Image.fromarray(picture).save(file)
-            says = trust.verdict(classifier.bundle.trust, e.prediction.attribute, e.method)
+            says = trust.verdict(card, e.prediction.attribute, e.method)
             rows.append({"image": name, "picture": file.name, **_row(e, says)})
-    part = args.out / "explanations.part"
-    part.write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, args.out / "explanations.json")
+    write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")
     return int(len(stems) < len(args.images))
 
@@ -238,6 +265,8 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
             heads,
             args.out,
             sanity_photos=args.sanity,
+            grids=args.grids,
+            agreement=args.agreement,
         )
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)

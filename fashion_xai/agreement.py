@@ -1,19 +1,24 @@
-"""Do the heads look at the same places, and at the product? Figures over a set of photos."""
+"""Do the heads look at the same places, at the product, at a face? Figures over a set of photos."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 import numpy as np
 
 from fashion_xai import methods
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.faces import face
 from fashion_xai.faithfulness import pointing
 from fashion_xai.metrics import mean_with_interval
+from fashion_xai.records import Reading
 from fashion_xai.sanity import similarity
 from fashion_xai.silhouette import silhouette
+
+PLACES = {"product": silhouette, "face": face}
+"""Where evidence may lie: uint8 RGB (H, W, 3) → bool (H, W), or None where there is no such place."""
 
 
 def compare_heads(
@@ -21,44 +26,57 @@ def compare_heads(
     photos: Iterable[np.ndarray],
     method: str = methods.DEFAULT,
 ) -> dict[str, Any]:
-    """How much the heads' maps overlap, and how much of their evidence lies on the product.
+    """How much the heads' maps overlap, and how much of their evidence lies where.
 
     Args:
-        photos: uint8 RGB.
+        photos: uint8 RGB; they are taken in batches, so that any number of them fits.
         method: how the maps are made.
 
     Returns:
         ``photos``; ``overlap``: "head head" → the mean Spearman rank correlation of their maps,
-        −1–1; ``on_product``: head → share of the positive evidence on the silhouette, ``mean``,
-        ``low``, ``high`` (95 %, bootstrap), with ``area``, the product's share of the photo:
-        what a map that is even all over would have. Photos without a studio background have no
-        silhouette and count for the overlap only; ``with_product`` says how many have one.
+        −1–1; ``places``: ``product`` (the silhouette; what is off it is background) and ``face`` →
+        ``photos`` that have one, ``area``, its mean share of the photo (what a map that is even
+        all over would have), and ``heads``: head → share of the positive evidence there, ``mean``,
+        ``low``, ``high`` (95 %, bootstrap). A place that no photo has is left out.
     """
-    shares: dict[str, list[float]] = {head: [] for head in classifier.attributes}
     overlaps: dict[str, list[float]] = {
         f"{a} {b}": [] for a, b in combinations(classifier.attributes, 2)
     }
-    areas: list[float] = []
+    shares: dict[str, dict[str, list[float]]] = {
+        place: {head: [] for head in classifier.attributes} for place in PLACES
+    }
+    areas: dict[str, list[float]] = {place: [] for place in PLACES}
     seen = 0
-    for reading in classifier.read(list(photos)):
+    for reading in _readings(classifier, photos):
         seen += 1
         maps = {
             head: e.heatmap for head, e in classifier.explanations(reading, method=method).items()
         }
         for a, b in combinations(maps, 2):
             overlaps[f"{a} {b}"].append(similarity(maps[a], maps[b]))
-        product = silhouette(reading.pixels)
-        if product is None:
-            continue
-        areas.append(float(product.mean()))
-        for head, heatmap in maps.items():
-            shares[head].append(pointing(heatmap, product))
+        for place, find in PLACES.items():
+            mask = find(reading.pixels)
+            if mask is None:
+                continue
+            areas[place].append(float(mask.mean()))
+            for head, heatmap in maps.items():
+                shares[place][head].append(pointing(heatmap, mask))
     return {
         "photos": seen,
-        "with_product": len(areas),
-        "area": float(np.mean(areas)) if areas else None,
         "overlap": {pair: float(np.mean(values)) for pair, values in overlaps.items()},
-        "on_product": {head: mean_with_interval(np.array(x)) for head, x in shares.items()}
-        if areas
-        else {},
+        "places": {
+            place: {
+                "photos": len(areas[place]),
+                "area": float(np.mean(areas[place])),
+                "heads": {h: mean_with_interval(np.array(x)) for h, x in shares[place].items()},
+            }
+            for place in PLACES
+            if areas[place]
+        },
     }
+
+
+def _readings(classifier: FashionClassifier, photos: Iterable[np.ndarray]) -> Iterable[Reading]:
+    waiting = iter(photos)
+    while batch := list(islice(waiting, classifier.batch_size)):
+        yield from classifier.read(batch)

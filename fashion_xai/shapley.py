@@ -1,4 +1,4 @@
-"""SHAP's partition explainer on cells of a photo: an optional extra, and the only file importing it.
+"""SHAP's partition explainer on the cells of a photo: an optional extra.
 
 ``pip install "fashion-xai[shap]"`` brings it.
 """

@@ -1,9 +1,9 @@
-"""A contact sheet: one photo and the maps of its heads, labelled, as one picture."""
+"""One photo and its maps, labelled, as one picture: the heads of one method, or of every method."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,6 +24,7 @@ def contact_sheet(
     size: tuple[int, int],
     signed: bool = False,
     one_scale: bool = False,
+    badges: Sequence[str] | None = None,
 ) -> bytes:
     """The photo, then one labelled overlay per map, each with its scale.
 
@@ -34,6 +35,7 @@ def contact_sheet(
         signed: show what speaks against, too.
         one_scale: the same colours mean the same evidence in all maps; else each map has its own
             scale.
+        badges: a line under each map's caption, such as ``trust.badge``; '' for none.
 
     Returns:
         The sheet as encoded PNG.
@@ -42,23 +44,63 @@ def contact_sheet(
     if one_scale:
         peaks = [max(peaks)] * len(peaks)
     rows = -(-(len(explanations) + 1) // COLUMNS)
-    # Not pyplot: its figures are global, and servers draw in several threads.
-    figure = Figure(figsize=(INCHES * COLUMNS, 1.55 * INCHES * rows))
-    figure.set_layout_engine("constrained", h_pad=0.1)
-    FigureCanvasAgg(figure)
-    cells = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for cell in cells:
-        cell.axis("off")
+    figure, cells = _figure(rows, COLUMNS, 1.55)
     cells[0].imshow(photo)
     cells[0].set_title("photo", fontsize=9)
     colours = overlay.SIGNED_COLOURS if signed else overlay.COLOURS
-    for cell, e, peak in zip(cells[1:], explanations, peaks):
+    for cell, e, peak, badge in zip(
+        cells[1:], explanations, peaks, badges or [""] * len(explanations)
+    ):
         cell.imshow(overlay.blend(photo, e.heatmap, e.box, size, peak=peak, signed=signed))
-        cell.set_title(caption(e), fontsize=8)
+        cell.set_title(caption(e) + (f"\n{badge}" if badge else ""), fontsize=8)
         scale = Normalize(-peak if signed else 0, peak or 1)
         bar = figure.colorbar(ScalarMappable(scale, colours), ax=cell, location="bottom",
                               shrink=0.8, pad=0.01)  # fmt: skip
         bar.ax.tick_params(labelsize=6)
+    return _png(figure)
+
+
+def gallery(
+    photo: np.ndarray, table: Mapping[str, Mapping[str, Explanation]], size: tuple[int, int]
+) -> bytes:
+    """Every head by every method: a row per head, a column per method, each map on its own scale.
+
+    Args:
+        photo: uint8 RGB (height, width, 3), not letterboxed.
+        table: method → head → map.
+        size: (H, W) of the network's input.
+
+    Returns:
+        The gallery as encoded PNG.
+    """
+    heads = list(next(iter(table.values())))
+    figure, cells = _figure(len(heads), len(table), photo.shape[0] / photo.shape[1], inches=1.35)
+    places = iter(cells)
+    for row, head in enumerate(heads):
+        for name, maps in table.items():
+            cell, e = next(places), maps[head]
+            cell.imshow(overlay.blend(photo, e.heatmap, e.box, size))
+            if row == 0:
+                cell.set_title(name, fontsize=9)
+            if cell.get_subplotspec().is_first_col():
+                cell.text(-0.06, 0.5, f"{head}\n{e.target}", transform=cell.transAxes,
+                          rotation=90, ha="right", va="center", fontsize=8)  # fmt: skip
+    return _png(figure)
+
+
+def _figure(rows: int, columns: int, shape: float, inches: float = INCHES):
+    """A figure of cells without axes, each ``shape`` times as high as wide; and the cells."""
+    # Not pyplot: its figures are global, and servers draw in several threads.
+    figure = Figure(figsize=(inches * columns, shape * inches * rows))
+    figure.set_layout_engine("constrained", h_pad=0.1 if inches == INCHES else 0.02)
+    FigureCanvasAgg(figure)
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in cells:
+        cell.axis("off")
+    return figure, cells
+
+
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -18,10 +18,10 @@ import numpy as np
 from sklearn.datasets import load_sample_images
 from tqdm import tqdm
 
-from fashion_xai import controls, images
+from fashion_xai import controls, grid_pointing, images
 from fashion_xai.agreement import compare_heads
 from fashion_xai.bundle import MODEL, SPLIT, TRUST
-from fashion_xai.catalogue import Catalogue
+from fashion_xai.catalogue import Catalogue, Product
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.faithfulness import Case, Score, measure
@@ -66,6 +66,8 @@ def make_card(
     out: Path,
     seed: int = 0,
     sanity_photos: int = 0,
+    grids: int = 0,
+    agreement: int = 0,
 ) -> dict[str, Any]:
     """Measure a random choice of one side's products and write ``out/trust.json``.
 
@@ -74,6 +76,8 @@ def make_card(
         photos: how many; photos that cannot be used are counted in the card and left out.
         names, heads, out: see :func:`benchmark`.
         sanity_photos: how many of the photos the sanity check is made with; 0 leaves it out.
+        grids: pictures of four products for the grid pointing game; 0 leaves it out.
+        agreement: products of that side whose heads are compared with each other; 0 leaves it out.
 
     Raises:
         ValueError: no product on that side, or rows of other settings in ``out``.
@@ -82,32 +86,43 @@ def make_card(
     products = on_side(catalogue.products, split, side)
     if not products:
         raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
-    order = np.random.default_rng(seed).permutation(len(products))[:photos]
-    chosen = [products[i] for i in order]
-    rejected: list[str] = []
+    order = np.random.default_rng(seed).permutation(len(products))
+    shuffled = [products[i] for i in order]
+    chosen = shuffled[:photos]
+    rejected: dict[str, str] = {}
 
-    def usable() -> Iterator[tuple[str, np.ndarray]]:
-        for product in chosen:
+    def usable(some: Sequence[Product], what: str = "") -> Iterator[tuple[Product, np.ndarray]]:
+        for product in tqdm(some, unit="photo", desc=what, disable=None if what else True):
             try:
-                yield product.id, catalogue.photo(product)
+                yield product, catalogue.photo(product)
             except images.ImageError as error:
-                rejected.append(f"row {product.row} (id {product.id}): {error}")
+                rejected[product.id] = f"row {product.row} (id {product.id}): {error}"
 
     ids = {product.id for product in chosen}
-    rows = benchmark(classifier, usable(), len(chosen), names, heads, out)
+    named = ((product.id, photo) for product, photo in usable(chosen))
+    rows = benchmark(classifier, named, len(chosen), names, heads, out)
     rows = [row for row in rows if row["id"] in ids]  # an earlier run may have taken more
     card: dict[str, Any] = {
         "model": classifier.bundle.card["sha256"][MODEL],
         "split": side,
         "photos": len(chosen) - len(rejected),
         "seed": seed,
-        "rejected": list(rejected),
         "figures": summarise(rows),
     }
-    card["heads"] = compare_heads(classifier, (photo for _, photo in usable()))
+    if grids:
+        card["grid"] = {"grids": grids, "chance": grid_pointing.CHANCE, "heads": {}}
+        pairs = list(usable(chosen))
+        for head in tqdm(heads, unit="head", desc="four in one picture"):
+            labelled = [(p.labels[head], photo) for p, photo in pairs if p.labels[head]]
+            found = grid_pointing.play(classifier, labelled, head, names, grids, seed)
+            card["grid"]["heads"][head] = found
+    if agreement:
+        compared = usable(shuffled[:agreement], "heads against each other")
+        card["heads"] = compare_heads(classifier, (photo for _, photo in compared))
     if sanity_photos:
-        first = [photo for _, photo in islice(usable(), sanity_photos)]
+        first = [photo for _, photo in islice(usable(chosen), sanity_photos)]
         card["sanity"] = {"photos": len(first), "maps": cascade(classifier, first, names, heads)}
+    card["rejected"] = list(rejected.values())
     card = json.loads(json.dumps(card), parse_float=lambda x: round(float(x), 4))
     write(out / TRUST, json.dumps(card) + "\n")
     return card
@@ -222,17 +237,28 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     return card
 
 
+def badge(card: Mapping[str, Any], head: str, method: str) -> str:
+    """How many controls a head's map by a method beats, in few words; '' where not measured."""
+    beaten = []
+    for arrangement in ("placed", "centred"):
+        advantages = _advantages(card, arrangement, head, method)
+        if advantages is None:
+            return ""
+        beaten.append(sum(_beats(advantages[c]) for c in CONTROLS))
+    return "trust: beats {} of {n} controls placed, {} of {n} centred".format(
+        *beaten, n=len(CONTROLS)
+    )
+
+
 def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
     """One sentence on a head's map by a method, from a card's figures; '' where not measured."""
     parts = []
     for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
-        advantages = (
-            card.get("figures", {}).get(arrangement, {}).get(head, {}).get("advantages", {})
-        )
-        if method not in advantages:
+        advantages = _advantages(card, arrangement, head, method)
+        if advantages is None:
             return ""
-        behind = [c for c in CONTROLS if not _beats(advantages[method][c])]
-        worse = [c for c in behind if _loses(advantages[method][c])]
+        behind = [c for c in CONTROLS if not _beats(advantages[c])]
+        worse = [c for c in behind if _loses(advantages[c])]
         if not behind:
             parts.append(f"{what}: better than every map that knows nothing of the answer")
         elif not worse:
@@ -240,6 +266,14 @@ def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
         else:
             parts.append(f"{what}: worse than {_words(worse)}")
     return "Faithful? Product " + "; ".join(parts) + "."
+
+
+def _advantages(
+    card: Mapping[str, Any], arrangement: str, head: str, method: str
+) -> Mapping[str, Any] | None:
+    """Control → measure → figures, or None where the card has none."""
+    heads = card.get("figures", {}).get(arrangement, {})
+    return heads.get(head, {}).get("advantages", {}).get(method)
 
 
 def _words(names: Sequence[str]) -> str:
@@ -257,25 +291,49 @@ def markdown(card: Mapping[str, Any]) -> str:
                 title = f"*{name}*" if name in CONTROLS else name
                 cells = (_cell(columns.get(m)) for m in MEASURES)
                 lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += _grid_lines(card.get("grid"))
     lines += _heads_lines(card.get("heads"))
     lines += _sanity_lines(card.get("sanity"))
     return "\n".join(lines)
 
 
-def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
-    if heads is None or not heads["on_product"]:
+def _grid_lines(grid: Mapping[str, Any] | None) -> list[str]:
+    if not grid or not any(grid["heads"].values()):
         return []
-    names = list(heads["on_product"])
+    names = list(next(filter(None, grid["heads"].values())))
     lines = [
-        f"\nEvidence on the product ({heads['with_product']} photos; the product covers "
-        f"{heads['area']:.3f} of a photo), and rank correlation with the other heads' maps\n",
-        "| head | on the product | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 2) + "|",
+        f"\nFour products in one picture ({grid['grids']} pictures): share of a label's evidence "
+        f"on its own product; {grid['chance']:.2f} by chance\n",
+        "| head | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for head, found in grid["heads"].items():
+        lines.append(f"| {head} | " + " | ".join(_cell(found.get(n)) for n in names) + " |")
+    return lines
+
+
+def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
+    if heads is None:
+        return []
+    lines = []
+    for place, found in heads["places"].items():
+        lines += [
+            f"\nShare of the evidence on the {place} ({found['photos']} photos have one; it covers "
+            f"{found['area']:.3f} of them)\n",
+            "| " + " | ".join(found["heads"]) + " |",
+            "|---" * len(found["heads"]) + "|",
+            "| " + " | ".join(_cell(x) for x in found["heads"].values()) + " |",
+        ]
+    names = sorted({name for pair in heads["overlap"] for name in pair.split()})
+    lines += [
+        f"\nRank correlation of the heads' maps ({heads['photos']} photos)\n",
+        "| | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
     ]
     for a in names:
         pairs = (heads["overlap"].get(f"{a} {b}", heads["overlap"].get(f"{b} {a}")) for b in names)
         cells = ("–" if value is None else f"{value:.2f}" for value in pairs)
-        lines.append(f"| {a} | {_cell(heads['on_product'][a])} | " + " | ".join(cells) + " |")
+        lines.append(f"| {a} | " + " | ".join(cells) + " |")
     return lines
 
 

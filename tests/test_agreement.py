@@ -24,22 +24,23 @@ def test_figures_by_hand_on_one_photo(shipped, photos):
     assert answer["overlap"]["gender season"] == pytest.approx(expected)
     assert len(answer["overlap"]) == 15
     product = silhouette(next(shipped.read(photos[:1])).pixels)
-    assert answer["area"] == pytest.approx(product.mean())
-    assert answer["on_product"]["season"]["mean"] == pytest.approx(
-        pointing(maps["season"], product)
-    )
+    found = answer["places"]["product"]
+    assert (found["photos"], found["area"]) == (1, pytest.approx(product.mean()))
+    assert found["heads"]["season"]["mean"] == pytest.approx(pointing(maps["season"], product))
+    assert "face" not in answer["places"]
 
 
 def test_a_map_that_knows_no_label_is_the_same_for_all_heads(shipped, photos):
     answer = compare_heads(shipped, photos, "eigencam")
     assert all(value == pytest.approx(1) for value in answer["overlap"].values())
-    shares = [figures["mean"] for figures in answer["on_product"].values()]
-    assert shares == pytest.approx([shares[0]] * 6) and shares[0] > answer["area"]
+    found = answer["places"]["product"]
+    shares = [figures["mean"] for figures in found["heads"].values()]
+    assert shares == pytest.approx([shares[0]] * 6) and shares[0] > found["area"]
 
 
 def test_photos_without_a_studio_count_for_the_overlap_only(shipped, photos):
     noise = np.random.default_rng(0).integers(0, 120, (80, 60, 3)).astype(np.uint8)
-    answer = compare_heads(shipped, [photos[0], noise])
-    assert (answer["photos"], answer["with_product"]) == (2, 1)
+    answer = compare_heads(shipped, iter([photos[0], noise]))
+    assert (answer["photos"], answer["places"]["product"]["photos"]) == (2, 1)
     alone = compare_heads(shipped, [noise])
-    assert alone["area"] is None and alone["on_product"] == {}
+    assert alone["places"] == {} and len(alone["overlap"]) == 15

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_xai import FashionClassifier
+from fashion_xai import FashionClassifier, methods
 from fashion_xai.__main__ import main
 from tests import garments
 from tests.conftest import ROOT
@@ -87,6 +87,20 @@ def test_fine_maps_are_four_times_finer(photos, small_bundle, tmp_path):
     (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text())
     assert row["method"] == "fine"
     assert np.shape(row["heatmap"]) == (4 * 96 // 32, 4 * 64 // 32)
+
+
+def test_a_gallery_shows_every_head_by_every_method(photos, small_bundle, tmp_path):
+    out = tmp_path / "o"
+    args = ["explain", photos[0], "--gallery", "--bundle", str(small_bundle), "--out", str(out)]
+    assert main([*args, "--attribute", "season", "--attribute", "gender"]) == 0
+    (file,) = out.glob("*.gallery.png")
+    picture = np.asarray(Image.open(file).convert("L"))
+    # Two rows of maps, as many columns as methods: photos stand apart by white.
+    columns = (picture.min(0) < 250).astype(int)
+    assert (np.diff(columns) == 1).sum() >= len(methods.METHODS)
+    assert {row["method"] for row in json.loads((out / "explanations.json").read_text())} == {
+        methods.DEFAULT
+    }
 
 
 def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle, capsys):

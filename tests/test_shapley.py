@@ -33,7 +33,9 @@ def test_two_cells_that_count_only_together_share_alike():
     """Shapley value of v = 1 only with both: 1/2 each; the other cells get nothing."""
 
     def forward(pixels):
-        there = [np.abs(pixels[:, y, x] - SHARP[y, x]).max(-1) < 1e-3 for y, x in ((5, 5), (60, 40))]
+        there = [
+            np.abs(pixels[:, y, x] - SHARP[y, x]).max(-1) < 1e-3 for y, x in ((5, 5), (60, 40))
+        ]
         return {"a": (there[0] & there[1]).astype(np.float32)[:, None]}
 
     answer = partition_shap(forward, PHOTO, (4, 3), {"a": np.ones(1)}, 2000)["a"]
@@ -53,9 +55,20 @@ def test_few_passes_keep_the_sum_and_all_heads_share_them(small_bundle):
         assert e.heatmap.sum() == pytest.approx(gained, abs=1e-3)
 
 
-def test_without_the_package_the_error_says_how_to_get_it(small_bundle, tmp_path, monkeypatch, capsys):
+def test_without_the_package_the_error_says_how_to_get_it(
+    small_bundle, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setitem(sys.modules, "shap", None)  # what Python keeps for a module it cannot find
     photo = "demo/examples/black-bag.png"
-    args = ["explain", photo, "--method", "shap", "--out", str(tmp_path), "--bundle", str(small_bundle)]
+    args = [
+        "explain",
+        photo,
+        "--method",
+        "shap",
+        "--out",
+        str(tmp_path),
+        "--bundle",
+        str(small_bundle),
+    ]
     assert main(args) == 1
     assert 'pip install "fashion-xai[shap]"' in capsys.readouterr().err

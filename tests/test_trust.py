@@ -13,19 +13,34 @@ from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from tests import garments
 
+FEW = [
+    "--photos",
+    "3",
+    "--sanity",
+    "0",
+    "--grids",
+    "2",
+    "--agreement",
+    "5",
+    "--attribute",
+    "season",
+]
+
 
 @pytest.fixture(scope="module")
 def made(drawn, small_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("trust")
     args = ["trust", "--bundle", str(small_bundle), "--data", str(drawn), "--out", str(out)]
-    assert main([*args, "--photos", "3", "--sanity", "0", "--attribute", "season"]) == 0
+    assert main([*args, *FEW]) == 0
     return out
 
 
 def test_the_card_holds_every_map_beside_every_control(made):
     card = json.loads((made / TRUST).read_text())
     assert (card["split"], card["photos"], card["rejected"]) == ("test", 3, [])
-    assert len(card["heads"]["overlap"]) == 15 and "sanity" not in card
+    assert card["heads"]["photos"] == 5 and len(card["heads"]["overlap"]) == 15
+    assert card["grid"] == {"grids": 2, "chance": 0.25, "heads": {"season": {}}}  # 3 seasons drawn
+    assert "sanity" not in card
     for arrangement in trust.ARRANGEMENTS:
         (head,) = card["figures"][arrangement]
         assert head == "season"
@@ -42,10 +57,7 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
     folder = shutil.copytree(small_bundle, tmp_path / "bundle")
     assert FashionClassifier.load(folder).bundle.trust == {}
     args = ["trust", "--bundle", str(folder), "--data", str(drawn), "--out", str(made)]
-    assert (
-        main([*args, "--photos", "3", "--sanity", "0", "--attribute", "season", "--write-bundle"])
-        == 0
-    )
+    assert main([*args, *FEW, "--write-bundle"]) == 0
     loaded = FashionClassifier.load(folder).bundle
     assert trust.verdict(loaded.trust, "season", "layercam").startswith("Faithful? ")
     other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
@@ -66,6 +78,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
         list(methods.CLOSED),
         ["season"],
         tmp_path,
+        grids=2,
+        agreement=5,
     )
     assert (tmp_path / trust.ROWS).read_text().splitlines() == lines
     assert card == json.loads((made / TRUST).read_text())
@@ -145,6 +159,26 @@ def test_verdicts(own, rival, words):
     assert trust.verdict(card, "season", "occlusion") == ""
     assert trust.verdict({}, "season", "gradcam") == ""
     assert "| *centre* |" in trust.markdown(card)
+    assert trust.badge(card, "season", "occlusion") == ""
+    n = 5 if own is GOOD else 0
+    assert trust.badge(card, "season", "gradcam") == (
+        f"trust: beats {n} of 5 controls placed, 5 of 5 centred"
+    )
+
+
+def test_the_grid_and_the_places_in_words():
+    figure = {"mean": 0.71, "low": 0.66, "high": 0.76}
+    place = {"photos": 4, "area": 0.3, "heads": {"gender": figure, "season": figure}}
+    card = {
+        "photos": 5,
+        "figures": {},
+        "grid": {"grids": 12, "chance": 0.25, "heads": {"season": {}, "gender": {"cam": figure}}},
+        "heads": {"photos": 5, "overlap": {"gender season": 0.5}, "places": {"face": place}},
+    }
+    text = trust.markdown(card)
+    assert "| gender | 0.710 (0.660–0.760) |" in text and "| season | – |" in text
+    assert "on the face (4 photos have one; it covers 0.300 of them)" in text
+    assert "| gender | – | 0.50 |" in text
 
 
 def test_one_measure_without_a_clear_advantage_is_no_better():
