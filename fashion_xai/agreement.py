@@ -18,7 +18,7 @@ from fashion_xai.sanity import similarity
 from fashion_xai.silhouette import silhouette
 
 PLACES = {"product": silhouette, "face": face}
-"""Where evidence may lie: uint8 RGB (H, W, 3) → bool (H, W), or None where there is no such place."""
+"""Where evidence may lie: uint8 RGB (H, W, 3) → bool (H, W), or None where there is none."""
 
 
 def compare_heads(

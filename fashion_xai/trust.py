@@ -113,7 +113,7 @@ def make_card(
         card["grid"] = {"grids": grids, "chance": grid_pointing.CHANCE, "heads": {}}
         pairs = list(usable(chosen))
         for head in tqdm(heads, unit="head", desc="four in one picture"):
-            labelled = [(p.labels[head], photo) for p, photo in pairs if p.labels[head]]
+            labelled = [(x, photo) for p, photo in pairs if (x := p.labels[head]) is not None]
             found = grid_pointing.play(classifier, labelled, head, names, grids, seed)
             card["grid"]["heads"][head] = found
     if agreement:

@@ -92,10 +92,10 @@ def test_fine_maps_are_four_times_finer(photos, small_bundle, tmp_path):
 def test_a_gallery_shows_every_head_by_every_method(photos, small_bundle, tmp_path):
     out = tmp_path / "o"
     args = ["explain", photos[0], "--gallery", "--bundle", str(small_bundle), "--out", str(out)]
-    assert main([*args, "--attribute", "season", "--attribute", "gender"]) == 0
+    assert main([*args, "--attribute", "season"]) == 0
     (file,) = out.glob("*.gallery.png")
     picture = np.asarray(Image.open(file).convert("L"))
-    # Two rows of maps, as many columns as methods: photos stand apart by white.
+    # A row of maps, as many columns as methods: photos stand apart by white.
     columns = (picture.min(0) < 250).astype(int)
     assert (np.diff(columns) == 1).sum() >= len(methods.METHODS)
     assert {row["method"] for row in json.loads((out / "explanations.json").read_text())} == {
