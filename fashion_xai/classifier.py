@@ -92,15 +92,21 @@ class FashionClassifier:
         """
         for start in range(0, len(photos), self.batch_size):
             batch = photos[start : start + self.batch_size]
-            fitted = [
-                images.letterbox(_load(photo, start + i, len(photos)), self.size)
-                for i, photo in enumerate(batch)
-            ]
-            pixels = np.stack([canvas for canvas, _ in fitted]).astype(np.float32)
-            features, logits = self.network.forward(pixels)
-            for i, (canvas, box) in enumerate(fitted):
-                rows = {name: x[i] for name, x in logits.items()}
-                yield Reading(canvas, features[i], rows, box)
+            yield from self.read_fitted(
+                [
+                    images.letterbox(_load(photo, start + i, len(photos)), self.size)
+                    for i, photo in enumerate(batch)
+                ]
+            )
+
+    def read_fitted(self, fitted: Sequence[tuple[np.ndarray, images.Box]]) -> list[Reading]:
+        """One forward pass over photos that ``images.letterbox`` has fitted already."""
+        pixels = np.stack([canvas for canvas, _ in fitted]).astype(np.float32)
+        features, logits = self.network.forward(pixels)
+        return [
+            Reading(canvas, features[i], {name: x[i] for name, x in logits.items()}, box)
+            for i, (canvas, box) in enumerate(fitted)
+        ]
 
     def predict(self, photos: ImageLike | Sequence[ImageLike]) -> list[dict[str, Prediction]]:
         """Predict all attributes of each photo.

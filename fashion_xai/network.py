@@ -60,6 +60,11 @@ class Network:
         features, *logits = self._both.predict_on_batch(pixels)
         return features, dict(zip(self.heads, logits, strict=True))
 
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Height and width of the feature map, and so of the closed-form maps."""
+        return tuple(self.model.get_layer(self.layer).output.shape[1:3])
+
     def output(self, head: str):
         """The symbolic tensor of a head's logits, to build other models on the same graph."""
         return self.model.outputs[self.heads.index(head)]

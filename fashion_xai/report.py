@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import os
 import re
@@ -98,6 +99,31 @@ def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> str:
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     return f'<div class="sheet">{"".join(figures)}</div>'
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV as text. A cell that a spreadsheet would take for a formula gets an apostrophe before
+    it (OWASP, CSV injection); line breaks inside cells stay, quoted."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+    return buffer.getvalue()
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet takes for the beginning of a formula, or skips before one."""
+
+
+def from_csv(cell: str) -> str:
+    """A cell of :func:`csv_text` as it was."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
+
+
+def _inert(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return "" if cell is None else cell
 
 
 def png(figure) -> bytes:
