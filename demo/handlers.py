@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, images, methods, overlay, trust
+from fashion_xai import FashionClassifier, images, methods, overlay, report, trust
 from fashion_xai.images import ImageError
 from fashion_xai.records import Explanation, Reading
 
@@ -133,8 +132,8 @@ def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Exp
     heat = overlay.colour(overlay.intensity(fitted))
     what = f"{explanation.prediction.attribute}: {explanation.target}"
     return (
-        f'<div class="stack"><img class="photo" src="{_data_uri(photo, ".jpg")}" alt="your photo">'
-        f'<img class="heat" src="{_data_uri(heat, ".png")}" '
+        f'<div class="stack"><img class="photo" src="{report.data_uri(photo)}" alt="your photo">'
+        f'<img class="heat" src="{report.data_uri(heat, ".png")}" '
         f'alt="heatmap of the evidence for {escape(what, quote=True)}"></div>'
     )
 
@@ -166,13 +165,6 @@ def _shrink(photo: np.ndarray) -> np.ndarray:
         return photo
     size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-
-
-def _data_uri(picture: np.ndarray, suffix: str) -> str:
-    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, order))
-    kind = "png" if suffix == ".png" else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def _percent(probability: float) -> str:

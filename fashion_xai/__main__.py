@@ -1,4 +1,4 @@
-"""The command line: ``python -m fashion_xai predict | explain | trust``."""
+"""The command line: ``python -m fashion_xai predict | explain | audit | trust``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 from PIL import Image
 from tqdm import tqdm
 
-from fashion_xai import images, methods, overlay, trust
-from fashion_xai.bundle import TRUST, BundleError
+from fashion_xai import audit, audit_report, images, methods, overlay, trust
+from fashion_xai import table as tables
+from fashion_xai.audited import Audit
+from fashion_xai.bundle import SPLIT, TRUST, BundleError
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.images import ImageError
@@ -24,7 +26,7 @@ from fashion_xai.labels import ATTRIBUTES
 from fashion_xai.records import Explanation, Reading
 from fashion_xai.report import write
 from fashion_xai.sheet import contact_sheet, gallery, peak_of
-from fashion_xai.split import SPLITS
+from fashion_xai.split import SPLITS, read_split
 from fashion_xai.table import Table
 
 
@@ -112,6 +114,40 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="also write OUT/PHOTO.gallery.png: every head by every method, a row each",
     )
     command.set_defaults(run=explain)
+
+    command = commands.add_parser(
+        "audit",
+        help="find where a labelled catalogue and the model disagree, and why",
+        description="Ask the model about every product and compare with the catalogue's labels. "
+        "Writes into OUT: audit.html (confusions, their photos and maps, suspicious labels, "
+        "slices), products.parquet (a row per product), confusions.csv, suspicious.csv, "
+        "slices.csv, rejected.csv and audit.json. A stopped audit goes on when the same command "
+        "is given again.",
+    )
+    command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+    command.add_argument(
+        "--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg"
+    )
+    command.add_argument("--out", type=Path, required=True, help="folder of the audit")
+    command.add_argument(
+        "--split",
+        type=Path,
+        metavar="CSV",
+        help="id,split: which products were trained on (default: the bundle's own; products it "
+        "does not name are audited too)",
+    )
+    command.add_argument(
+        "--side",
+        choices=(*SPLITS, "all"),
+        default="all",
+        help="audit this side of the split only; a model agrees too easily with labels it was "
+        "trained on (default: all)",
+    )
+    command.add_argument(
+        "--no-report", action="store_true", help="write the table and audit.json only"
+    )
+    tables.add_arguments(command)
+    command.set_defaults(run=audit_catalogue)
 
     command = commands.add_parser(
         "trust",
@@ -239,6 +275,29 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")
     return int(len(stems) < len(args.images))
+
+
+def audit_catalogue(classifier: FashionClassifier, args: argparse.Namespace) -> int:
+    usual = Table.from_json(classifier.bundle.card.get("table"))
+    try:
+        catalogue = Catalogue(args.data, table=tables.from_arguments(args, usual))
+        split = read_split(args.split or classifier.bundle.folder / SPLIT)
+        side = None if args.side == "all" else args.side
+        summary = audit.run(classifier, catalogue, args.out, split, side)
+        if summary["rejected"]:
+            print(f"{summary['rejected']} rows left out: {args.out / audit.REJECTED} says why")
+        for head, figures in summary["heads"].items():
+            if figures["labelled"]:
+                wrong = figures["labelled"] - figures["right"]
+                print(f"{head}: {wrong:,} of {figures['labelled']:,} differ from the label")
+        if not args.no_report:
+            opened = Audit(args.out, catalogue)
+            card = classifier.bundle.card
+            print(f"Report: {audit_report.write(opened, args.out, card, classifier.bundle.trust)}")
+    except ValueError as error:  # CatalogueError is one
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> int:

@@ -149,7 +149,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 
 def _claim(out: Path, settings: Mapping[str, Any]) -> Path:
-    """The folder of the parts; an audit's folder belongs to one model and one choice of products."""
+    """The folder of the parts; an audit's folder belongs to one model and one set of products."""
     parts = out / PARTS
     file = parts / "settings.json"
     if file.exists() and json.loads(file.read_text()) != settings:

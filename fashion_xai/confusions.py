@@ -95,7 +95,7 @@ def pairs(
             }
         )
     frame = pd.DataFrame(
-        rows, columns="true predicted count rate reverse both distance kind".split()
+        rows, columns=["true", "predicted", "count", "rate", "reverse", "both", "distance", "kind"]
     ).astype({"distance": "Int64"})
     frame = frame[frame["both"] >= minimum]
     return frame.sort_values(
@@ -115,7 +115,9 @@ def distance(head: str, one: str, other: str, taxonomy: Taxonomy) -> int | None:
     if head not in CATEGORY_PATH:
         return None
     level = CATEGORY_PATH.index(head)
-    paths = {name: {t[:level] for t in taxonomy.triples if t[level] == name} for name in (one, other)}
+    paths = {
+        name: {t[:level] for t in taxonomy.triples if t[level] == name} for name in (one, other)
+    }
     shared = [
         sum(x == y for x, y in zip(a, b, strict=True)) for a in paths[one] for b in paths[other]
     ]

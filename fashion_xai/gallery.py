@@ -108,7 +108,9 @@ def neighbours(audit: Audit, head: str, identity: str, label: str, limit: int = 
     places = np.flatnonzero((mask & (table["id"] != identity)).to_numpy())
     points = audit.embeddings
     apart = np.linalg.norm(points[places] - points[audit.row[identity]], axis=1)
-    return [str(x) for x in table["id"].to_numpy()[places[np.argsort(apart, kind="stable")]][:limit]]
+    return [
+        str(x) for x in table["id"].to_numpy()[places[np.argsort(apart, kind="stable")]][:limit]
+    ]
 
 
 def picture(
@@ -152,8 +154,12 @@ def draw(
     """A raw map over a photo, or over an empty field in the shape of the network's input."""
     if photo is None:
         photo = np.full((*size, 3), EMPTY, np.uint8)
-    tall = height or max(photo.shape[0], size[0])
-    wide = max(1, round(photo.shape[1] * tall / photo.shape[0]))
     box = images.letterbox(photo, size)[1]
-    large = images.letterbox(photo, (tall, wide))[0]
+    large = resized(photo, height or max(photo.shape[0], size[0]))
     return overlay.blend(large, heatmap, box, size, peak=peak, signed=signed)
+
+
+def resized(photo: np.ndarray, height: int) -> np.ndarray:
+    """The photo at another height, uint8 RGB."""
+    width = max(1, round(photo.shape[1] * height / photo.shape[0]))
+    return images.letterbox(photo, (height, width))[0]

@@ -24,8 +24,8 @@ class Looks:
 
     Args:
         height, width: of the photo as it came, in pixels.
-        sharpness: variance of the Laplacian of the grey levels, all photos at one size (Pech-Pacheco
-            et al. 2000); ≥ 0, larger is sharper.
+        sharpness: variance of the Laplacian of the grey levels, all photos at one size
+            (Pech-Pacheco et al. 2000); ≥ 0, larger is sharper.
         grey: a photo without colour.
         fingerprint: 64 bits of its perceptual hash; twins have the same.
         product: bool (H, W), the silhouette in the padded input, or None.

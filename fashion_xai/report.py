@@ -27,6 +27,11 @@ img.figure {max-width: 100%; height: auto}
 .sheet figure {margin: 0; width: 7.5rem; break-inside: avoid}
 .sheet img {width: 100%; border: 1px solid #ddd}
 .sheet figcaption {font-size: .75rem; line-height: 1.25; overflow-wrap: anywhere}
+.tiles {display: flex; flex-wrap: wrap; gap: .8rem}
+.tile {border: 1px solid #ddd; border-radius: 6px; padding: .5rem; break-inside: avoid}
+.tile .row {display: flex; gap: .4rem} .tile figure {margin: 0; width: 120px}
+.tile img {width: 120px} .tile figcaption {font-size: .72rem; line-height: 1.2; color: #444}
+.tile p {font-size: .78rem; margin: .3rem 0 0; max-width: 32rem; overflow-wrap: anywhere}
 .scroll {overflow-x: auto} .note {color: #555}
 @media print {body {margin: 0; max-width: none} h2 {break-after: avoid}}
 """
@@ -88,17 +93,21 @@ def image(png: bytes, alt: str) -> str:
 
 def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> str:
     """A contact sheet of (uint8 RGB photo, caption) pairs."""
-    figures = []
-    for photo, caption in photos:
-        ok, data = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-        if not ok:
-            raise ValueError(f"Expected an RGB photo. Received: shape {photo.shape}")
-        uri = base64.b64encode(data.tobytes()).decode()
-        figures.append(
-            f'<figure><img src="data:image/jpeg;base64,{uri}" alt="{escape(caption)}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
+    figures = [
+        f'<figure><img src="{data_uri(photo)}" alt="{escape(caption)}">'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        for photo, caption in photos
+    ]
     return f'<div class="sheet">{"".join(figures)}</div>'
+
+
+def data_uri(picture: np.ndarray, suffix: str = ".jpg") -> str:
+    """A uint8 RGB or RGBA picture as a data URI, JPEG or PNG by the suffix."""
+    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    options = [cv2.IMWRITE_JPEG_QUALITY, 85] if suffix == ".jpg" else []
+    _, data = cv2.imencode(suffix, cv2.cvtColor(picture, order), options)
+    kind = "jpeg" if suffix == ".jpg" else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -132,7 +141,7 @@ def png(figure) -> bytes:
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
+    plt.close(figure)  # nothing happens to one that pyplot does not know
     return buffer.getvalue()
 
 

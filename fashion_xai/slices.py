@@ -42,9 +42,7 @@ def error_slices(table: pd.DataFrame, head: str, heads: Sequence[str]) -> pd.Dat
         of "more than the rest") and ``significant`` (after Benjamini and Hochberg over all slices).
     """
     known = table[table[f"{head}_true"].notna()]
-    wrong = (
-        known[f"{head}_true"].astype(str) != known[f"{head}_predicted"].astype(str)
-    ).to_numpy()
+    wrong = (known[f"{head}_true"].astype(str) != known[f"{head}_predicted"].astype(str)).to_numpy()
     rows = []
     for trait, values in traits(known, heads).items() if len(known) else ():
         for value, place in values.reset_index(drop=True).groupby(values.to_numpy()).groups.items():
@@ -60,7 +58,7 @@ def error_slices(table: pd.DataFrame, head: str, heads: Sequence[str]) -> pd.Dat
             rows.append(
                 [trait, value, n, k, k / n, interval.low, interval.high, errors / others, p]
             )
-    columns = "trait value products errors rate low high rest p".split()
+    columns = ["trait", "value", "products", "errors", "rate", "low", "high", "rest", "p"]
     frame = pd.DataFrame(rows, columns=columns)
     found = false_discovery_control(frame["p"]) if len(frame) else []
     frame["significant"] = np.asarray(found) < FALSE_DISCOVERIES

@@ -63,7 +63,7 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
         quality = table[f"{head}_quality"].to_numpy(np.float32)
         true, said = _text(table[f"{head}_true"]), _text(table[f"{head}_predicted"])
         sided = _company(table, head, taxonomy)
-        for i in np.flatnonzero(~pd.isna(true)):
+        for i in np.flatnonzero(~pd.isna(true)).tolist():
             reasons, suspicion = [], 0.0
             if np.isnan(quality[i]):
                 reasons.append(f"the network does not know {true[i]}")
@@ -96,7 +96,16 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
                         "reasons": "; ".join(reasons),
                     }
                 )
-    columns = "id attribute label suggested probability quality suspicion reasons".split()
+    columns = [
+        "id",
+        "attribute",
+        "label",
+        "suggested",
+        "probability",
+        "quality",
+        "suspicion",
+        "reasons",
+    ]
     ranked = pd.DataFrame(found, columns=columns)
     return ranked.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True)
 
@@ -140,9 +149,7 @@ def _outside(table: pd.DataFrame, taxonomy: Taxonomy) -> list[str]:
         return [""] * len(table)
     columns = [_text(table[f"{h}_true"]) for h in CATEGORY_PATH]
     return [
-        ""
-        if any(pd.isna(x) for x in triple) or tuple(triple) in taxonomy
-        else " / ".join(triple)
+        "" if any(pd.isna(x) for x in triple) or tuple(triple) in taxonomy else " / ".join(triple)
         for triple in zip(*columns, strict=True)
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def add(path: Path, verdict: Verdict) -> Verdict:
     """
     if verdict.verdict not in VERDICTS:
         raise ValueError(f"Expected one of {VERDICTS}. Received: {verdict.verdict!r}")
-    stamped = Verdict(*astuple(verdict)[:5], datetime.now(UTC).isoformat(timespec="seconds"))
+    stamped = replace(verdict, at=datetime.now(UTC).isoformat(timespec="seconds"))
     known = read(path)
     known.pop((verdict.id, verdict.attribute), None)
     write(path, {**known, (verdict.id, verdict.attribute): stamped})

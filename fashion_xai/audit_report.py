@@ -1,0 +1,312 @@
+"""The audit as one self-contained HTML page with its CSVs: what the analyst takes home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from fashion_xai import confusions, gallery, report, trust
+from fashion_xai.audited import Audit
+from fashion_xai.labels import CATEGORY_PATH
+from fashion_xai.methods import DEFAULT
+from fashion_xai.slices import error_slices
+
+GALLERIES, PHOTOS, NEIGHBOURS = 8, 6, 2
+"""Confusions of each head with a gallery, photos in each, right answers of both labels beside."""
+
+LABELS, SUSPICIOUS, ROWS = 25, 60, 30
+"""Labels in a head's matrix, lines of the suspicious labels' sheet, rows of its tables."""
+
+HEIGHT = 160
+"""Of a picture in the report, in pixels."""
+
+
+def write(
+    audit: Audit, out: Path, bundle_card: Mapping[str, Any], trust_card: Mapping[str, Any]
+) -> Path:
+    """Write ``audit.html``, ``confusions.csv``, ``suspicious.csv`` and ``slices.csv`` into ``out``.
+
+    Args:
+        audit: with its catalogue, whose photos the page shows.
+        bundle_card: of the model that was audited.
+        trust_card: of the same bundle; empty where nothing was measured.
+    """
+    found = {h: _pairs(audit, h) for h in audit.heads}
+    sliced = {h: error_slices(audit.table, h, audit.heads) for h in audit.heads}
+    suspects = audit.suspicious
+    _csv(out / "confusions.csv", found)
+    _csv(out / "slices.csv", sliced)
+    header = list(suspects.columns)
+    report.write(out / "suspicious.csv", report.csv_text(header, suspects.to_numpy().tolist()))
+    parts = [_overview(audit, bundle_card, trust_card), _suspicious(audit, suspects)]
+    for head in tqdm(_order(audit.heads), desc="report", unit="head"):
+        if not audit.summary["heads"][head]["labelled"]:
+            continue
+        parts += [
+            report.heading(head),
+            _matrix(audit, head),
+            _pairs_table(found[head]),
+            *(_rolled(audit) if head == CATEGORY_PATH[2] else ()),
+            _slices(sliced[head]),
+            *(_gallery(audit, head, pair) for pair in found[head][:GALLERIES].to_dict("records")),
+        ]
+    file = out / "audit.html"
+    report.write(file, report.page("Audit of a catalogue", *parts))
+    return file
+
+
+def _order(heads: Sequence[str]) -> list[str]:
+    """articleType first: that is what an audit is mostly about."""
+    return sorted(heads, key=lambda h: h != CATEGORY_PATH[2])
+
+
+def _pairs(audit: Audit, head: str) -> pd.DataFrame:
+    return confusions.pairs(*confusions.answers(audit.table, head), head, audit.taxonomy)
+
+
+def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    joined = pd.concat([f.assign(attribute=h) for h, f in frames.items() if len(f)] or [_EMPTY])
+    columns = ["attribute", *(c for c in joined.columns if c != "attribute")]
+    rows = joined[columns].astype(object).where(joined[columns].notna(), None)
+    report.write(file, report.csv_text(columns, rows.to_numpy().tolist()))
+
+
+_EMPTY = pd.DataFrame({"attribute": []})
+
+
+def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, Any]) -> str:
+    summary = audit.summary
+    side = f" of the {summary['side']} split" if summary["side"] else ""
+    rows = []
+    for head, figures in summary["heads"].items():
+        known, right = figures["labelled"], figures["right"]
+        own = card.get("metrics", {}).get("heads", {}).get(head, {}).get("accuracy")
+        rows.append(
+            [
+                head,
+                known,
+                known - right,
+                f"{100 * right / known:.1f}" if known else "–",
+                "–" if own is None else f"{100 * own:.1f}",
+                trust.badge(trust_card, head, DEFAULT) or "not measured",
+            ]
+        )
+    header = [
+        "head",
+        "labelled",
+        "errors",
+        "right %",
+        "right % in the model's card",
+        "its maps",
+    ]
+    left = f" {summary['rejected']:,} rows were left out; rejected.csv names them."
+    return "\n".join(
+        [
+            report.paragraph(
+                f"{summary['audited']:,} products{side}.{left if summary['rejected'] else ''} "
+                "An error is where the model's answer differs from the catalogue's label; the "
+                "label, the photo or the model may be at fault."
+            ),
+            report.table(header, rows),
+            report.paragraph(
+                "How to read the maps. Bright cells speak most for a label rather than its rivals. "
+                "In the difference, orange speaks for the true label, purple for the predicted "
+                "one; the sum of its cells, with the biases, is exactly by how many logits the two "
+                "differ. A map says where a score is put together, not what caused it."
+            ),
+        ]
+    )
+
+
+def _suspicious(audit: Audit, suspects: pd.DataFrame) -> str:
+    rows = [
+        [s.id, s.attribute, s.label, s.suggested, f"{s.suspicion:.2f}", s.reasons]
+        for s in suspects[:ROWS].itertuples()
+    ]
+    header = ["id", "head", "label", "suggested", "suspicion", "why"]
+    photos = []
+    for s in suspects[:SUSPICIOUS].itertuples():
+        photo = audit.photo(s.id)
+        if photo is not None:
+            photos.append((photo, f"{s.id} · {s.attribute}: {s.label} → {s.suggested}?"))
+    return "\n".join(
+        [
+            report.heading("Suspicious labels"),
+            report.paragraph(
+                f"{len(suspects):,} labels with a reason for doubt; suspicious.csv holds them all."
+            ),
+            report.table(header, rows),
+            report.folded(f"The first {len(photos)} photos", report.sheet(photos)),
+        ]
+    )
+
+
+def _matrix(audit: Audit, head: str) -> str:
+    true, predicted = confusions.answers(audit.table, head)
+    labels = worst_labels(true, predicted, LABELS)
+    if not labels:
+        return report.paragraph("Not a single error.")
+    frame = confusions.matrix(true, predicted, labels, diagonal=False)
+    picture = report.png(draw_matrix(frame, head))
+    return report.image(picture, f"Errors of {head}: true labels down, predicted ones across")
+
+
+def worst_labels(true: np.ndarray, predicted: np.ndarray, most: int) -> list[str]:
+    """The labels with most errors, as true or as predicted ones, sorted by name."""
+    wrong = true != predicted
+    counts = pd.Series([*true[wrong], *predicted[wrong]], dtype=object).value_counts()
+    return sorted(counts.index[:most])
+
+
+def draw_matrix(frame: pd.DataFrame, head: str) -> Figure:
+    """A confusion matrix as a figure; counts stand in the cells."""
+    side = 1.6 + 0.3 * len(frame)
+    figure = Figure(figsize=(side + 0.8, side))
+    axes = figure.subplots()
+    axes.imshow(frame.to_numpy(float), cmap="Blues", aspect="equal")
+    places = range(len(frame))
+    axes.set_xticks(places, frame.columns, rotation=90, fontsize=7)
+    axes.set_yticks(places, frame.index, fontsize=7)
+    axes.set(xlabel="predicted", ylabel="true", title=f"{head}: errors")
+    middle = frame.to_numpy().max() / 2
+    for i, j in np.argwhere(frame.to_numpy() > 0):
+        value = frame.iloc[i, j]
+        text = f"{value:.2f}" if isinstance(value, float) else str(value)
+        colour = "white" if value > middle else "black"
+        axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
+    return figure
+
+
+def _pairs_table(found: pd.DataFrame) -> str:
+    rows = [
+        [p.true, p.predicted, p.count, f"{100 * p.rate:.1f}", p.reverse, p.kind]
+        for p in found[:ROWS].itertuples(name="Pair")
+    ]
+    header = ["true", "predicted", "products", "% of the true label", "the other way", ""]
+    return report.table(header, rows, f"Confused pairs ({len(found)})")
+
+
+def _rolled(audit: Audit) -> list[str]:
+    """articleTypes under their subCategories: how many errors stay among neighbours."""
+    true, predicted = confusions.answers(audit.table, CATEGORY_PATH[2])
+    parts = []
+    for level in CATEGORY_PATH[1::-1]:
+        above, said = (confusions.rolled_up(x, audit.taxonomy, level) for x in (true, predicted))
+        inside = int(((true != predicted) & (above == said)).sum())
+        errors = int((true != predicted).sum())
+        labels = worst_labels(above, said, LABELS)
+        if labels:
+            frame = confusions.matrix(above, said, labels, diagonal=False)
+            picture = report.image(
+                report.png(draw_matrix(frame, f"articleType as {level}")), f"articleType as {level}"
+            )
+            title = f"Rolled up to {level}: {inside} of {errors} errors stay inside one"
+            parts.append(report.folded(title, picture))
+    return parts
+
+
+def _slices(found: pd.DataFrame) -> str:
+    chosen = found[found["significant"]]
+    rows = [
+        [
+            s.trait,
+            s.value,
+            s.products,
+            s.errors,
+            f"{100 * s.rate:.1f} ({100 * s.low:.1f}–{100 * s.high:.1f})",
+            f"{100 * s.rest:.1f}",
+        ]
+        for s in chosen[:ROWS].itertuples()
+    ]
+    header = ["trait", "value", "products", "errors", "error % (95 %)", "error % elsewhere"]
+    caption = (
+        f"Where it errs more often than elsewhere ({len(chosen)} of {len(found)} slices; Fisher's "
+        "test, 5 % false discoveries)"
+    )
+    return report.table(header, rows, caption)
+
+
+def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
+    true, predicted = pair["true"], pair["predicted"]
+    ids = gallery.choose(audit, head, true, predicted, limit=PHOTOS)
+    tiles = "".join(_tile(audit, head, identity) for identity in ids)
+    right = []
+    for label in (true, predicted):
+        for identity in gallery.neighbours(audit, head, ids[0], label, NEIGHBOURS):
+            right.append(_right(audit, head, identity))
+    off = _off_product(audit, head, true, predicted)
+    return "\n".join(
+        [
+            report.heading(f"{true} taken for {predicted} ({pair['count']})", 3),
+            report.paragraph(off) if off else "",
+            f'<div class="tiles">{tiles}</div>',
+            report.paragraph("Right answers that look like the first one:") if right else "",
+            f'<div class="tiles">{"".join(right)}</div>',
+        ]
+    )
+
+
+def _off_product(audit: Audit, head: str, true: str, predicted: str) -> str:
+    table = audit.table
+    mask = (table[f"{head}_true"] == true) & (table[f"{head}_predicted"] == predicted)
+    shares = table.loc[mask, f"{head}_off_product"].dropna()
+    if not len(shares):
+        return ""
+    usual = table[f"{head}_off_product"].dropna().mean()
+    return (
+        f"On the background lie {100 * shares.mean():.0f} % of the evidence for {predicted}; "
+        f"over all products it is {100 * usual:.0f} %."
+    )
+
+
+def _tile(audit: Audit, head: str, identity: str) -> str:
+    t = gallery.tile(audit, head, identity)
+    words = {kind: text.format(true=t.true, predicted=t.predicted)
+             for kind, text in gallery.WHAT.items()}  # fmt: skip
+    pictures = "".join(
+        _figure(gallery.picture(audit, head, identity, kind, HEIGHT), words[kind])
+        for kind in gallery.WHAT
+    )
+    gap = "" if t.gap is None else f", {t.gap:+.2f} logits"
+    caption = (
+        f"{t.id}: {t.title} — {t.predicted} {t.probability:.0%}, "
+        f"{t.true} {t.true_probability:.0%}{gap}"
+    )
+    return (
+        f'<article class="tile"><div class="row">{_photo(audit, identity)}{pictures}</div>'
+        f"<p>{escape(_short(caption))}</p></article>"
+    )
+
+
+def _right(audit: Audit, head: str, identity: str) -> str:
+    t = gallery.tile(audit, head, identity)
+    own = _figure(gallery.picture(audit, head, identity, "map", HEIGHT), "its map")
+    return (
+        f'<article class="tile"><div class="row">{_photo(audit, identity)}{own}</div>'
+        f"<p>{escape(_short(f'{t.id}: {t.title} — {t.predicted}, right'))}</p></article>"
+    )
+
+
+def _photo(audit: Audit, identity: str) -> str:
+    photo = audit.photo(identity)
+    return "" if photo is None else _figure(gallery.resized(photo, HEIGHT), "the photo")
+
+
+def _figure(picture: np.ndarray | None, words: str) -> str:
+    if picture is None:
+        return ""
+    return (
+        f'<figure><img src="{report.data_uri(picture)}" alt="{escape(words, quote=True)}">'
+        f"<figcaption>{escape(words)}</figcaption></figure>"
+    )
+
+
+def _short(text: str, most: int = 240) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
