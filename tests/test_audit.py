@@ -1,0 +1,215 @@
+"""The audit's table against the library and scikit-learn; kills, bad rows, evil texts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import confusion_matrix
+
+from fashion_xai import FashionClassifier, audit, confusions
+from fashion_xai.__main__ import main
+from fashion_xai.audited import Audit
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.decoding import softmax
+from tests import garments
+from tests.conftest import ROOT
+
+EVIL = (
+    "<script>alert(1)</script>",
+    '=cmd|"/c calc"!A1',
+    "\"quoted\" & 'single' 👗 €",
+    "@SUM(1)" + "x" * 10_000,
+)
+
+
+@pytest.fixture(scope="module")
+def audited(drawn, small_bundle, tmp_path_factory):
+    out = tmp_path_factory.mktemp("audit")
+    classifier = FashionClassifier.load(small_bundle)
+    catalogue = Catalogue(drawn)
+    audit.run(classifier, catalogue, out)
+    return classifier, catalogue, Audit(out, catalogue)
+
+
+def test_a_row_says_what_predict_says(audited):
+    classifier, catalogue, opened = audited
+    answers = classifier.predict([catalogue.photo(p) for p in catalogue.products])
+    assert list(opened.table["id"]) == [p.id for p in catalogue.products]
+    for product, answer in zip(catalogue.products, answers, strict=True):
+        for head, p in answer.items():
+
+            def get(column, i=product.id, h=head):
+                return opened.value(i, f"{h}_{column}")
+
+            assert get("predicted") == p.label and get("true") == product.labels[head]
+            assert get("probability") == pytest.approx(p.probability, abs=1e-4)
+            expected = classifier.top(p, 3)
+            assert get("top3") == [label for label, _ in expected]
+            assert get("top3_probabilities") == pytest.approx([q for _, q in expected], abs=1e-4)
+            entropy = -(p.probabilities * np.log(p.probabilities)).sum()
+            assert get("entropy") == pytest.approx(float(entropy), abs=1e-3)
+            best = np.sort(p.probabilities)[::-1]
+            assert get("margin") == pytest.approx(float(best[0] - best[1]), abs=1e-4)
+
+
+def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
+    classifier, catalogue, opened = audited
+    wrong = 0
+    for product in catalogue.products[::5]:
+        photo = catalogue.photo(product)
+        own = classifier.explain(photo)
+        for head, e in own.items():
+            np.testing.assert_allclose(opened.map(product.id, head), e.heatmap, atol=2e-3)
+            assert opened.value(product.id, f"{head}_evidence") == pytest.approx(
+                e.evidence_for, abs=1e-3
+            )
+            true, said = product.labels[head], e.prediction.label
+            if true == said:
+                assert opened.map(product.id, head, "difference") is None
+                continue
+            wrong += 1
+            logits = dict(zip(classifier.vocabulary.labels[head], e.prediction.logits, strict=True))
+            gap = opened.value(product.id, f"{head}_gap")
+            assert gap == pytest.approx(logits[true] - logits[said], abs=1e-3)
+            biases = dict(
+                zip(classifier.vocabulary.labels[head], classifier.biases[head], strict=True)
+            )
+            summed = opened.map(product.id, head, "difference").sum()
+            assert summed + biases[true] - biases[said] == pytest.approx(gap, abs=1e-2)
+            theirs = classifier.explain(photo, attributes=[head], targets={head: true})[head]
+            np.testing.assert_allclose(
+                opened.map(product.id, head, "true_map"), theirs.heatmap, atol=2e-3
+            )
+    assert wrong > 3
+
+
+def test_counts_are_scikit_learns(audited):
+    *_, opened = audited
+    true, predicted = confusions.answers(opened.table, "season")
+    labels = sorted({*true, *predicted})
+    found = confusions.matrix(true, predicted)
+    np.testing.assert_array_equal(found, confusion_matrix(true, predicted, labels=labels))
+    figures = opened.summary["heads"]["season"]
+    assert (figures["labelled"], figures["right"]) == (24, int((true == predicted).sum()))
+
+
+def test_quality_is_the_normalised_margin(audited):
+    classifier, catalogue, opened = audited
+    product = catalogue.products[3]
+    (answer,) = classifier.predict(catalogue.photo(product))
+    p, labels = answer["baseColour"].probabilities, classifier.vocabulary.labels["baseColour"]
+    i = labels.index(product.labels["baseColour"])
+    expected = (p[i] - np.delete(p, i).max() + 1) / 2
+    assert opened.value(product.id, "baseColour_quality") == pytest.approx(expected, abs=2e-3)
+
+
+COMMAND = """
+import sys
+from fashion_xai import audit
+from fashion_xai.__main__ import main
+audit.CHUNK = 4
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_killed_audit_goes_on_to_the_same_file(drawn, small_bundle, tmp_path):
+    def start(out):
+        args = ["audit", "--data", drawn, "--bundle", small_bundle, "--out", out, "--no-report"]
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *map(str, args)], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+
+    assert start(tmp_path / "whole").wait() == 0
+    killed = start(tmp_path / "killed")
+    parts = tmp_path / "killed" / audit.PARTS
+    while len(list(parts.glob("*.parquet"))) < 2 and killed.poll() is None:
+        time.sleep(0.005)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (tmp_path / "killed" / audit.SUMMARY).exists()
+    before = {file.name: file.stat().st_mtime_ns for file in parts.glob("*.parquet")}
+    assert 2 <= len(before) < 6
+    again = start(tmp_path / "killed")
+    assert again.wait() == 0
+    whole, resumed = (tmp_path / x / audit.PRODUCTS for x in ("whole", "killed"))
+    assert whole.read_bytes() == resumed.read_bytes()
+    assert pq.read_table(whole).num_rows == 24 and not parts.exists()
+
+
+def test_an_unfinished_audit_of_something_else_is_not_gone_on_with(
+    drawn, small_bundle, tmp_path, capsys
+):
+    parts = tmp_path / audit.PARTS
+    parts.mkdir()
+    (parts / "settings.json").write_text(json.dumps({"model": "another"}))
+    args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
+    assert main(args) == 1
+    assert "another model or other products" in capsys.readouterr().err
+    assert main([*args, "--side", "train"]) == 1  # all its products are test products
+    assert "no product of the train split" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory, small_bundle):
+    """A catalogue with evil titles and labels, a row too short, a missing and a damaged photo."""
+    folder = garments.write_catalogue(tmp_path_factory.mktemp("nasty") / "catalogue")
+    table = pd.read_csv(folder / "styles.csv", dtype=str)
+    table.loc[: len(EVIL) - 1, "productDisplayName"] = EVIL
+    table.loc[0, "baseColour"] = "<img src=x onerror=alert(2)>"
+    table.loc[1, "season"] = "=1+1"
+    table.loc[2, "season"] = None
+    table.to_csv(folder / "styles.csv", index=False)
+    with (folder / "styles.csv").open("a") as file:
+        file.write("9999,Men\n")
+    (folder / "images" / "1003.jpg").unlink()
+    (folder / "images" / "1100.jpg").write_bytes(b"\xff\xd8 no photo")
+    out = tmp_path_factory.mktemp("nasty-audit")
+    args = ["audit", "--data", str(folder), "--bundle", str(small_bundle), "--out", str(out)]
+    assert main(args) == 0
+    return out
+
+
+def test_what_is_left_out_is_listed_with_its_reason(nasty):
+    rejected = pd.read_csv(nasty / audit.REJECTED, dtype=str).set_index("id")["reason"]
+    assert set(rejected.index) == {"9999", "1003", "1100"}
+    assert "no photo" in rejected["1003"] and "not a photo" in rejected["1100"]
+    summary = json.loads((nasty / audit.SUMMARY).read_text())
+    assert (summary["audited"], summary["rejected"]) == (22, 3)
+    assert summary["heads"]["season"]["labelled"] == 21  # one has none
+
+
+def test_evil_texts_are_inert(nasty):
+    page = (nasty / "audit.html").read_text(encoding="utf-8")
+    assert "<script" not in page.lower() and "<img src=x" not in page
+    assert "http://" not in page and "https://" not in page
+    assert len(max(page.split("<p>"), key=lambda x: x.count("xxxx"))) < 5_000
+    for file in nasty.glob("*.csv"):
+        for line in pd.read_csv(file, dtype=str, keep_default_na=False).to_numpy().ravel():
+            assert not line.startswith(("=", "@", "+")), (file, line)
+    suspicious = pd.read_csv(nasty / "suspicious.csv", dtype=str)
+    known = suspicious[suspicious["label"] == "<img src=x onerror=alert(2)>"]
+    assert known["reasons"].str.contains("does not know").all() and len(known) == 1
+
+
+def test_only_a_finished_audit_can_be_opened(tmp_path, nasty):
+    with pytest.raises(ValueError, match="no finished audit"):
+        Audit(tmp_path)
+    (tmp_path / audit.SUMMARY).write_text('{"format": 99}')
+    with pytest.raises(ValueError, match="Received: 99"):
+        Audit(tmp_path)
+    (tmp_path / audit.SUMMARY).write_bytes((nasty / audit.SUMMARY).read_bytes())
+    with pytest.raises(ValueError, match="no products"):
+        Audit(tmp_path)
+
+
+def test_entropy_of_an_even_head_by_hand():
+    """Four equal logits: ln 4 nats, no margin."""
+    even = softmax(np.zeros((1, 4), np.float32))
+    assert -(even * np.log(even)).sum() == pytest.approx(np.log(4))

@@ -1,0 +1,52 @@
+"""Verdicts survive restarts, replace each other, and stay inert in a spreadsheet."""
+
+import csv
+
+import pytest
+
+from fashion_xai import verdicts
+from fashion_xai.verdicts import Verdict
+
+
+def test_a_verdict_is_on_disk_and_the_last_one_counts(tmp_path):
+    file = tmp_path / "new" / "verdicts.csv"
+    assert verdicts.read(file) == {}
+    verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
+    verdicts.add(file, Verdict("2", "season", "Summer", "Fall", "model wrong"))
+    kept = verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "label wrong"))
+    assert list(verdicts.read(file)) == [("2", "season"), ("1", "season")]
+    assert verdicts.read(file)["1", "season"] == kept and kept.at.endswith("+00:00")
+    assert verdicts.corrections(file) == {"1": {"season": "Fall"}}
+
+
+def test_formulas_are_inert_in_the_file_and_whole_when_read(tmp_path):
+    file = tmp_path / "verdicts.csv"
+    evil = Verdict("=1", "season", '=cmd|"/c calc"!A1', "-Fall", "label wrong")
+    kept = verdicts.add(file, evil)
+    with file.open(newline="") as lines:
+        cells = list(csv.reader(lines))[1]
+    assert not any(cell.startswith(("=", "-")) for cell in cells)
+    assert verdicts.read(file) == {("=1", "season"): kept}
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("id,label\n", "expected the header id,attribute"),
+        ("id,attribute,label,suggested,verdict,at\n1,season,a,b,maybe,\n", "row 2: expected 6"),
+        ("id,attribute,label,suggested,verdict,at\n1,season\n", "row 2: expected 6 cells"),
+    ],
+)
+def test_a_file_of_something_else_is_refused_and_kept(tmp_path, text, complaint):
+    file = tmp_path / "verdicts.csv"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
+    assert file.read_text() == text
+
+
+def test_unknown_verdicts_and_missing_files_are_errors(tmp_path):
+    with pytest.raises(ValueError, match="Received: 'maybe'"):
+        verdicts.add(tmp_path / "v.csv", Verdict("1", "season", "Summer", "Fall", "maybe"))
+    with pytest.raises(FileNotFoundError, match="Expected verdicts of an audit"):
+        verdicts.corrections(tmp_path / "none.csv")
