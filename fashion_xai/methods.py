@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fashion_xai import cams, gradients, shapley
+from fashion_xai.guided import along_edges
 from fashion_xai.network import Network
 from fashion_xai.occlusion import occlusion
 from fashion_xai.records import Reading
@@ -77,6 +78,11 @@ def _odds(network: Network, reading: Reading, targets: Targets) -> dict[str, np.
     return _closed(cams.grad_cam)(network, reading, odds)
 
 
+def _guided(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    coarse = _odds(network, reading, targets)
+    return {head: along_edges(heatmap, reading.pixels) for head, heatmap in coarse.items()}
+
+
 def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
     """A map through tf-keras-vis at the layer with ``times`` as many cells a side."""
 
@@ -130,6 +136,16 @@ METHODS: dict[str, Method] = {
             source="Selvaraju et al. 2017, arXiv:1610.02391, on log(p / (1 − p))",
             not_for="how high a score is: it says why this label rather than its rivals",
             compute=_odds,
+            signed=True,
+        ),
+        Method(
+            "guided",
+            "Grad-CAM of the log-odds, along edges",
+            unit="logits",
+            cost="none",
+            source="Selvaraju et al. 2017 on log(p / (1 − p)); He et al. 2013, guided filter",
+            not_for="which pixels count: inside a cell of the network's map the photo decides",
+            compute=_guided,
             signed=True,
         ),
         Method(
@@ -261,7 +277,7 @@ METHODS: dict[str, Method] = {
     )
 }
 
-CLOSED = ("gradcam-odds", "gradcam", "layercam", "eigencam")
+CLOSED = ("gradcam-odds", "guided", "gradcam", "layercam", "eigencam")
 """Those that come from the forward pass alone."""
 
 DEFAULT = "gradcam-odds"
