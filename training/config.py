@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from fashion_xai import attention, bundle
+from fashion_xai import attention, bundle, verdicts
 from fashion_xai import table as tables
 from fashion_xai.model import STRIDE
 from fashion_xai.table import Table
@@ -77,6 +77,7 @@ class Config:
     images: Path | None
     larger_share: float
     split: str
+    corrections: Path | None
     weights: str
     init: Path | None
     stages: tuple[Stage, ...]
@@ -105,6 +106,7 @@ class Config:
         values = dataclasses.asdict(self)
         for name in ("data", "out", "images", "cache", "init", "table", "devices", "measure_step"):
             values.pop(name)
+        values["corrections"] = self.corrections and verdicts.corrections(self.corrections)
         values["split"] = self.split if self.split in splits.KINDS else "file"
         values["weights"] = None if self.init else Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
@@ -139,6 +141,13 @@ def parse(argv: list[str] | None = None) -> Config:
         default="twins",
         help="'twins' (80/10/10, no twin on two sides), 'random' "
         "(leaky, to compare with published figures), or a CSV id,split made before",
+    )
+    add(
+        "--corrections",
+        type=Path,
+        metavar="CSV",
+        help="verdicts of an audit: labels called wrong are replaced by the suggested ones; "
+        "those of test products are refused",
     )
     add(
         "--weights",

@@ -27,6 +27,7 @@ from fashion_xai.split import SPLITS, read_split, write_split
 from training import augment, checkpoint, command, config, dataset, devices, losses, splits
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
+from training.corrections import correct
 from training.transfer import transfer
 
 
@@ -75,6 +76,9 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
 
     split_file = settings.out / bundle.SPLIT
     split = make_split(settings, catalogue, split_file)
+    if settings.corrections:
+        products, changed = correct(products, settings.corrections, split)
+        print(f"{changed} labels corrected as {settings.corrections} says")
     train_rows, val_rows = (dataset.rows_of(products, split, s) for s in SPLITS[:2])
     if not len(train_rows) or not len(val_rows):
         raise ValueError(
