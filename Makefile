@@ -8,10 +8,10 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench eda train evaluate clean
+.PHONY: help setup demo test lint bench bench-audit eda train evaluate audit clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 	@echo 'Options: ARGS="…" goes to the program; DATA=… names the catalogue; OUT=… the run.'
 
 setup: $(READY) ## create .venv with what demo and training need
@@ -43,6 +43,9 @@ lint: $(DEV) ## ruff and mypy
 bench: $(DEV) ## what six maps cost beside the forward pass and tf-keras-vis
 	@exec $(PY) -m tests.bench $(ARGS)
 
+bench-audit: data $(DEV) ## what an audit costs beside the forward pass, and its memory: DATA=…
+	@exec $(PY) -m tests.bench_audit --data "$(DATA)" $(ARGS)
+
 eda: data $(READY) ## explore a catalogue: DATA=folder-or-zip; writes runs/eda/eda.html
 	@exec $(PY) -m training.eda --data "$(DATA)" $(ARGS)
 
@@ -51,6 +54,9 @@ train: data $(READY) ## train: DATA=folder-or-zip OUT=runs/mine ARGS="--weights 
 
 evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS="--split test"
 	@exec $(PY) -m training.evaluate --bundle "$(BUNDLE)" --data "$(DATA)" $(ARGS)
+
+audit: data $(READY) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--side test"
+	@exec $(PY) -m fashion_xai audit --data "$(DATA)" --out "$(or $(OUT),runs/audit)" $(ARGS)
 
 .PHONY: data
 data:

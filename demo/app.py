@@ -16,8 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import gradio as gr
 
-from demo import handlers
-from fashion_xai import BundleError, FashionClassifier, ImageError, images, methods
+from demo import audit_tab, handlers
+from fashion_xai import (
+    BundleError,
+    Catalogue,
+    FashionClassifier,
+    ImageError,
+    images,
+    methods,
+    verdicts,
+)
+from fashion_xai.audited import Audit
 
 HERE = Path(__file__).resolve().parent
 OPACITY = 70
@@ -66,8 +75,26 @@ def photo_input(**options) -> gr.Image:
     return photo
 
 
-def build(classifier: FashionClassifier) -> gr.Blocks:
-    """The page and its one API endpoint, ``/predict``."""
+def build(
+    classifier: FashionClassifier, audit: Audit, verdicts_file: Path | None = None
+) -> gr.Blocks:
+    """The page and its one API endpoint, ``/predict``.
+
+    Args:
+        classifier: whose answers are explained.
+        audit: what the audit tab opens on.
+        verdicts_file: where the analyst's verdicts go; None takes none.
+    """
+    with gr.Blocks(title="fashion_xai", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        with gr.Tab("Explain", id="explain"):
+            build_explain(classifier)
+        with gr.Tab("Audit", id="audit"):
+            audit_tab.build(page, audit, verdicts_file)
+    return page
+
+
+def build_explain(classifier: FashionClassifier) -> None:
+    """Add a photo, its six cards and the endpoint ``/predict`` to the page."""
     attributes = classifier.attributes
 
     def look(path, method):
@@ -101,79 +128,77 @@ def build(classifier: FashionClassifier) -> gr.Blocks:
         except ImageError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    with gr.Blocks(title="fashion_xai", analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        state = gr.State(time_to_live=3600)
-        gr.Markdown(INTRO)
-        with gr.Row():
-            with gr.Column(scale=1, min_width=260):
-                photo = photo_input(
-                    label="Photo",
-                    sources=["upload", "clipboard", "webcam"],
-                    height=300,
-                    elem_id="photo",
-                )
-                message = gr.HTML(elem_id="message", padding=False)
-                opacity = gr.Slider(
-                    0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
-                )
-                method = gr.Radio(
-                    [(methods.METHODS[name].title, name) for name in methods.CLOSED],
-                    value=methods.DEFAULT,
-                    label="Map",
-                    elem_id="method",
-                )
-                gr.Examples(
-                    sorted(str(p) for p in (HERE / "examples").glob("*.png")),
-                    photo,
-                    label="Drawn examples",
-                    cache_examples=False,
-                    api_visibility="private",
-                )
-                gr.Markdown(READING)
-            with gr.Column(scale=3):
-                cards, menus = [], []
-                for first in range(0, len(attributes), 3):
-                    with gr.Row():
-                        for attribute in attributes[first : first + 3]:
-                            with gr.Column(min_width=210):
-                                cards.append(gr.HTML(handlers.empty_card(attribute)))
-                                menus.append(
-                                    gr.Dropdown(label=f"explain {attribute} as", interactive=False)
-                                )
-        photo.change(
-            look,
-            [photo, method],
-            [state, message, *cards, *menus],
-            api_visibility="private",
-            show_progress="minimal",
-            concurrency_limit=4,
-            concurrency_id="network",
-        )
-        for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
-            menu.input(
-                partial(redraw, attribute),
-                [state, method, menu],
-                shown,
-                api_visibility="private",
-                show_progress="hidden",
+    state = gr.State(time_to_live=3600)
+    gr.Markdown(INTRO)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=260):
+            photo = photo_input(
+                label="Photo",
+                sources=["upload", "clipboard", "webcam"],
+                height=300,
+                elem_id="photo",
             )
-        method.input(
-            redraw_all,
-            [state, method, *menus],
-            cards,
+            message = gr.HTML(elem_id="message", padding=False)
+            opacity = gr.Slider(
+                0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
+            )
+            method = gr.Radio(
+                [(methods.METHODS[name].title, name) for name in methods.CLOSED],
+                value=methods.DEFAULT,
+                label="Map",
+                elem_id="method",
+            )
+            gr.Examples(
+                sorted(str(p) for p in (HERE / "examples").glob("*.png")),
+                photo,
+                label="Drawn examples",
+                cache_examples=False,
+                api_visibility="private",
+            )
+            gr.Markdown(READING)
+        with gr.Column(scale=3):
+            cards, menus = [], []
+            for first in range(0, len(attributes), 3):
+                with gr.Row():
+                    for attribute in attributes[first : first + 3]:
+                        with gr.Column(min_width=210):
+                            cards.append(gr.HTML(handlers.empty_card(attribute)))
+                            menus.append(
+                                gr.Dropdown(label=f"explain {attribute} as", interactive=False)
+                            )
+    photo.change(
+        look,
+        [photo, method],
+        [state, message, *cards, *menus],
+        api_visibility="private",
+        show_progress="minimal",
+        concurrency_limit=4,
+        concurrency_id="network",
+    )
+    for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
+        menu.input(
+            partial(redraw, attribute),
+            [state, method, menu],
+            shown,
             api_visibility="private",
             show_progress="hidden",
         )
-        opacity.input(None, opacity, None, js=SLIDE, api_visibility="private")
-        gr.Button(visible=False).click(
-            predict,
-            photo,
-            gr.JSON(visible=False),
-            api_name="predict",
-            concurrency_limit=4,
-            concurrency_id="network",
-        )
-    return page
+    method.input(
+        redraw_all,
+        [state, method, *menus],
+        cards,
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    opacity.input(None, opacity, None, js=SLIDE, api_visibility="private")
+    gr.Button(visible=False).click(
+        predict,
+        photo,
+        gr.JSON(visible=False),
+        api_name="predict",
+        concurrency_limit=4,
+        concurrency_id="network",
+    )
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -190,6 +215,14 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="also make a public link; it downloads Gradio's tunnel program and needs the network",
     )
     add("--bundle", type=Path, help="folder of a trained bundle (default: the one that ships)")
+    add(
+        "--data",
+        type=Path,
+        default=os.environ.get("FASHION_DATA"),
+        help="folder or zip of the catalogue, for the photos of the audit (default: $FASHION_DATA)",
+    )
+    add("--audit", type=Path, help="folder of an audit of your own (default: the one that ships)")
+    add("--verdicts", type=Path, help="CSV that keeps the verdicts given in the audit")
     return parser.parse_args(argv)
 
 
@@ -198,16 +231,20 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     try:
         classifier = FashionClassifier.load(args.bundle)
-    except BundleError as error:
+        catalogue = None if args.data is None else Catalogue(args.data)
+        audit = Audit(args.audit, catalogue)
+        if args.verdicts is not None:
+            verdicts.read(args.verdicts)  # a file of something else is refused before anyone clicks
+    except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
         print(f"error: {error}", file=sys.stderr)
         return 1
-    page = build(classifier)
+    page = build(classifier, audit, args.verdicts)
     try:
         page.launch(
             server_name=args.host,
             server_port=args.port,
             share=args.share,
-            css=CSS,
+            css=CSS + audit_tab.CSS,
             theme=gr.themes.Soft(),
             max_file_size=images.MAX_BYTES,
             state_session_capacity=500,  # a session holds about 1 MB of features and photo

@@ -144,6 +144,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "trained on (default: all)",
     )
     command.add_argument(
+        "--no-titles", action="store_true", help="keep no product names: for an audit to pass on"
+    )
+    command.add_argument(
         "--no-report", action="store_true", help="write the table and audit.json only"
     )
     tables.add_arguments(command)
@@ -283,7 +286,7 @@ def audit_catalogue(classifier: FashionClassifier, args: argparse.Namespace) -> 
         catalogue = Catalogue(args.data, table=tables.from_arguments(args, usual))
         split = read_split(args.split or classifier.bundle.folder / SPLIT)
         side = None if args.side == "all" else args.side
-        summary = audit.run(classifier, catalogue, args.out, split, side)
+        summary = audit.run(classifier, catalogue, args.out, split, side, titles=not args.no_titles)
         if summary["rejected"]:
             print(f"{summary['rejected']} rows left out: {args.out / audit.REJECTED} says why")
         for head, figures in summary["heads"].items():

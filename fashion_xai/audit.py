@@ -58,6 +58,7 @@ def run(
     out: Path,
     split: Mapping[str, str] | None = None,
     side: str | None = None,
+    titles: bool = True,
 ) -> dict[str, Any]:
     """Audit a catalogue and write ``products.parquet``, ``rejected.csv`` and ``audit.json``.
 
@@ -79,6 +80,7 @@ def run(
         catalogue: with labels of the bundle's heads.
         out: folder; what an audit of the same model and catalogue left there is gone on with.
         split, side: id → side of the split, and which side to audit; None for all products.
+        titles: False keeps none: what a catalogue says of its products need not travel.
 
     Returns:
         The summary, as written to ``audit.json``.
@@ -95,6 +97,7 @@ def run(
         "products": len(products),
         "ids": hashlib.sha256("\n".join(p.id for p in products).encode()).hexdigest(),
         "side": side,
+        "titles": titles,
     }
     parts = _claim(out, settings)
     started, forward = time.perf_counter(), 0.0
@@ -109,7 +112,7 @@ def run(
             before = time.perf_counter()
             readings = classifier.read_fitted([(seen.canvas, seen.box) for seen in batch])
             forward += time.perf_counter() - before
-            rows += _rows(classifier, batch, readings, split or {})
+            rows += _rows(classifier, batch, readings, split or {}, titles)
             bar.update(len(batch))
         bar.update(len(rejected))
         _write_part(_part(parts, number), rows, rejected, _schema(classifier))
@@ -204,6 +207,7 @@ def _rows(
     batch: Sequence[Seen],
     readings: Sequence[Reading],
     split: Mapping[str, str],
+    titles: bool,
 ) -> list[dict[str, Any]]:
     logits = {h: np.stack([r.logits[h] for r in readings]) for h in classifier.attributes}
     features = np.stack([r.features for r in readings])
@@ -214,7 +218,7 @@ def _rows(
     rows = [
         {
             "id": seen.product.id,
-            "title": seen.product.title,
+            "title": seen.product.title if titles else "",
             "split": split.get(seen.product.id),
             **seen.looks.columns(),
             "one_product": classifier.is_one_product(reading),

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from fashion_xai import confusions, gallery, report, trust
+from fashion_xai import confusions, gallery, matrix_picture, report, trust
 from fashion_xai.audited import Audit
 from fashion_xai.labels import CATEGORY_PATH
 from fashion_xai.methods import DEFAULT
@@ -150,38 +149,18 @@ def _suspicious(audit: Audit, suspects: pd.DataFrame) -> str:
 
 def _matrix(audit: Audit, head: str) -> str:
     true, predicted = confusions.answers(audit.table, head)
-    labels = worst_labels(true, predicted, LABELS)
+    return _drawn(true, predicted, f"Errors of {head}") or report.paragraph("Not a single error.")
+
+
+def _drawn(true: np.ndarray, predicted: np.ndarray, title: str) -> str:
+    """The matrix of the labels with most errors as a picture; '' where there is no error."""
+    labels = confusions.worst_labels(true, predicted, LABELS)
     if not labels:
-        return report.paragraph("Not a single error.")
+        return ""
     frame = confusions.matrix(true, predicted, labels, diagonal=False)
-    picture = report.png(draw_matrix(frame, head))
-    return report.image(picture, f"Errors of {head}: true labels down, predicted ones across")
-
-
-def worst_labels(true: np.ndarray, predicted: np.ndarray, most: int) -> list[str]:
-    """The labels with most errors, as true or as predicted ones, sorted by name."""
-    wrong = true != predicted
-    counts = pd.Series([*true[wrong], *predicted[wrong]], dtype=object).value_counts()
-    return sorted(counts.index[:most])
-
-
-def draw_matrix(frame: pd.DataFrame, head: str) -> Figure:
-    """A confusion matrix as a figure; counts stand in the cells."""
-    side = 1.6 + 0.3 * len(frame)
-    figure = Figure(figsize=(side + 0.8, side))
-    axes = figure.subplots()
-    axes.imshow(frame.to_numpy(float), cmap="Blues", aspect="equal")
-    places = range(len(frame))
-    axes.set_xticks(places, frame.columns, rotation=90, fontsize=7)
-    axes.set_yticks(places, frame.index, fontsize=7)
-    axes.set(xlabel="predicted", ylabel="true", title=f"{head}: errors")
-    middle = frame.to_numpy().max() / 2
-    for i, j in np.argwhere(frame.to_numpy() > 0):
-        value = frame.iloc[i, j]
-        text = f"{value:.2f}" if isinstance(value, float) else str(value)
-        colour = "white" if value > middle else "black"
-        axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
-    return figure
+    uri = report.data_uri(matrix_picture.draw(frame, title), ".png")
+    what = f"{title}: true labels down, predicted ones across"
+    return f'<img class="figure" src="{uri}" alt="{escape(what, quote=True)}">'
 
 
 def _pairs_table(found: pd.DataFrame) -> str:
@@ -201,12 +180,8 @@ def _rolled(audit: Audit) -> list[str]:
         above, said = (confusions.rolled_up(x, audit.taxonomy, level) for x in (true, predicted))
         inside = int(((true != predicted) & (above == said)).sum())
         errors = int((true != predicted).sum())
-        labels = worst_labels(above, said, LABELS)
-        if labels:
-            frame = confusions.matrix(above, said, labels, diagonal=False)
-            picture = report.image(
-                report.png(draw_matrix(frame, f"articleType as {level}")), f"articleType as {level}"
-            )
+        picture = _drawn(above, said, f"articleType as {level}")
+        if picture:
             title = f"Rolled up to {level}: {inside} of {errors} errors stay inside one"
             parts.append(report.folded(title, picture))
     return parts

@@ -51,6 +51,13 @@ def matrix(
     return frame
 
 
+def worst_labels(true: np.ndarray, predicted: np.ndarray, most: int) -> list[str]:
+    """The labels with most errors, as true or as predicted ones, sorted by name."""
+    wrong = true != predicted
+    counts = pd.Series([*true[wrong], *predicted[wrong]], dtype=object).value_counts()
+    return sorted(counts.index[:most])
+
+
 def pairs(
     true: np.ndarray,
     predicted: np.ndarray,

@@ -19,7 +19,7 @@ ORDERS = {
 WHAT = {
     "true_map": "what speaks for {true}",
     "map": "what speaks for {predicted}",
-    "difference": "{true} rather than {predicted}",
+    "difference": "orange: {true} rather than {predicted}; purple: the reverse",
 }
 """Map → what it shows, in words."""
 

@@ -72,3 +72,22 @@ def real_catalogue() -> Path:
     if not path.exists():
         pytest.skip("needs the real catalogue: set FASHION_DATA to its folder or zip")
     return path
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    with playwright.sync_playwright() as p:
+        if found is None and not Path(p.chromium.executable_path).exists():
+            if os.environ.get("CI"):
+                pytest.fail("no Chromium: .ci/run installs it")
+            pytest.skip("needs Chromium: apt install chromium, or playwright install chromium")
+        running = p.chromium.launch(executable_path=found, args=FLAGS)
+        yield running
+        running.close()

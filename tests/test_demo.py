@@ -2,14 +2,10 @@
 
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,35 +16,7 @@ from PIL import Image
 from fashion_xai import ATTRIBUTES
 from tests import garments
 from tests.conftest import ROOT
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def start(*args: str) -> tuple[subprocess.Popen, str]:
-    """Start the demo as a person does and wait until it says it is ready."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "demo/app.py", "--port", str(port), *args],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("Ready"):
-            break
-    else:
-        raise AssertionError("the demo did not start:\n" + "".join(lines))
-    threading.Thread(target=process.stdout.read, daemon=True).start()  # or its pipe fills up
-    return process, f"http://127.0.0.1:{port}"
+from tests.server import start
 
 
 @pytest.fixture(scope="module")
@@ -142,20 +110,6 @@ def test_wrong_use_is_answered_in_words(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1
     assert "no card.json" in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    with playwright.sync_playwright() as p:
-        if found is None and not Path(p.chromium.executable_path).exists():
-            if os.environ.get("CI"):
-                pytest.fail("no Chromium: .ci/run installs it")
-            pytest.skip("needs Chromium: apt install chromium, or playwright install chromium")
-        running = p.chromium.launch(executable_path=found, args=FLAGS)
-        yield running
-        running.close()
 
 
 def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(

@@ -15,9 +15,9 @@ FORBIDDEN = {
     "demo": {"training", "tests"},
 }
 ALLOWED_ONLY_IN = {
-    "gradio": "demo/app.py",
-    "tf_keras_vis": "fashion_xai/gradients.py",
-    "shap": "fashion_xai/shapley.py",
+    "gradio": ("demo/app.py", "demo/audit_tab.py"),
+    "tf_keras_vis": ("fashion_xai/gradients.py",),
+    "shap": ("fashion_xai/shapley.py",),
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -38,7 +38,7 @@ def test_imports_run_one_way(path):
     names = imported(path)
     assert not names & FORBIDDEN[place.split("/")[0]]
     for name, only in ALLOWED_ONLY_IN.items():
-        assert name not in names or place == only
+        assert name not in names or place in only
     if place == "fashion_xai/cams.py":
         assert names <= {"__future__", "numpy"}
 

@@ -1,0 +1,178 @@
+"""The audit tab: confusion matrix → gallery → a photo's maps → a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo import audit_handlers as handlers
+from demo.audit_handlers import Filters
+from fashion_xai import gallery
+from fashion_xai.audited import Audit
+from fashion_xai.verdicts import VERDICTS
+
+CSS = """
+.detail .row, .shared {display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start;}
+.detail figure, .shared figure {margin: 0; max-width: 240px;}
+.detail figure img {max-width: 100%; margin: 0;}
+.detail figcaption, .shared figcaption {font-size: .8rem; color: var(--body-text-color-subdued);}
+.detail h3 {overflow-wrap: anywhere;}
+.note {color: var(--body-text-color-subdued);}
+#matrix img {object-fit: contain; cursor: pointer;}
+"""
+
+
+def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
+    """Add the tab's contents to the page that is being built.
+
+    Args:
+        page: that is being built.
+        audit: what is shown.
+        verdicts: CSV for the analyst's verdicts; None takes none.
+    """
+    first = "articleType" if "articleType" in audit.heads else audit.heads[0]
+    labels = gr.State([])  # of the matrix
+    shown = gr.State({"ids": [], "id": None, "listed": []})
+    gr.HTML(handlers.about(audit, verdicts), padding=False, elem_id="audit-about")
+    with gr.Row():
+        head = gr.Dropdown(list(audit.heads), value=first, label="Head", elem_id="audit-head")
+        kind = gr.Dropdown(list(handlers.KINDS), value="all confusions", label="Confusions")
+        minimum = gr.Slider(1, 20, 2, step=1, label="Products a pair needs")
+        low = gr.Slider(0, 100, 0, step=5, label="Confidence from (%)")
+        high = gr.Slider(0, 100, 100, step=5, label="Confidence to (%)")
+        trait = gr.Dropdown(handlers.traits(audit), value=handlers.ANY, label="Slice by")
+        value = gr.Dropdown([handlers.ANY], value=handlers.ANY, label="only")
+    filters = [head, minimum, kind, low, high, trait, value]
+    with gr.Row():
+        with gr.Column(scale=3):
+            rate = gr.Radio(["counts", "rates"], value="counts", label="Matrix of", type="index")
+            matrix = gr.Image(
+                label="Click a cell",
+                interactive=False,
+                format="png",
+                buttons=["fullscreen"],
+                elem_id="matrix",
+                alt_text="Confusion matrix; the table beside it holds the same pairs",
+            )
+        with gr.Column(scale=2):
+            table = gr.Dataframe(
+                headers=handlers.PAIRS_HEADER,
+                label="Confused pairs: choose a row",
+                interactive=False,
+                max_height=430,
+                elem_id="pairs",
+                max_chars=30,
+                column_widths=["27%", "27%", "12%", "12%", "11%", "11%"],
+            )
+            with gr.Accordion("Where it errs more often", open=False):
+                sliced = gr.HTML()
+            with gr.Accordion("Suspicious labels: choose a row", open=False):
+                listed = gr.Dataframe(
+                    headers=handlers.SUSPECTS_HEADER,
+                    interactive=False,
+                    max_height=400,
+                    elem_id="suspects",
+                    wrap=True,
+                    column_widths=["12%", "17%", "17%", "12%", "42%"],
+                )
+    order = gr.Radio(
+        [(text, key) for key, text in gallery.ORDERS.items()], value="confident", label="Photos"
+    )
+    shared = gr.HTML(elem_id="shared")
+    photos = gr.Gallery(
+        label="Choose a photo",
+        columns=8,
+        height=320,
+        allow_preview=False,
+        interactive=False,
+        format="jpeg",
+        buttons=[],
+        elem_id="photos",
+    )
+    detail = gr.HTML(elem_id="detail")
+    with gr.Row():
+        verdict = gr.Radio(
+            list(VERDICTS), label="Your verdict", interactive=verdicts is not None,
+            elem_id="verdict",
+        )  # fmt: skip
+        keep = gr.Button("Keep the verdict", interactive=verdicts is not None, elem_id="keep")
+    kept = gr.HTML(elem_id="kept", padding=False)
+
+    def read(values) -> Filters:
+        head, minimum, kind, low, high, trait, value = values
+        return Filters(head, int(minimum), kind, low / 100, high / 100, trait, value)
+
+    def overview(by_rate, *values):
+        f = read(values)
+        picture, names = handlers.matrix(audit, f, bool(by_rate))
+        cells = handlers.pairs_table(handlers.pairs(audit, f))
+        return picture, names, cells, handlers.worst_slices(audit, f)
+
+    def suspects(head, state):
+        cells, ids = handlers.suspects(audit, head)
+        return cells, {**state, "listed": ids}
+
+    def open_pair(pair, state, order, *values):
+        if pair is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        f, (true, predicted) = read(values), pair
+        items, ids = handlers.photos(audit, f, true, predicted, order)
+        text = handlers.confusion(audit, f, true, predicted)
+        return text, gr.Gallery(items, selected_index=None), {**state, "ids": ids, "pair": pair}
+
+    # Gradio puts its event where the annotation stands.
+    def from_matrix(event: gr.SelectData, names, state, order, *values):
+        return open_pair(handlers.cell(names, *event.index), state, order, *values)
+
+    def from_table(event: gr.SelectData, state, order, *values):
+        return open_pair(tuple(event.row_value[:2]), state, order, *values)
+
+    def reorder(state, order, *values):
+        return open_pair(state.get("pair"), state, order, *values)
+
+    def open_photo(head, state, identity):
+        chosen = handlers.kept_verdict(verdicts, identity, head)
+        return handlers.detail(audit, head, identity), {**state, "id": identity}, chosen, ""
+
+    def from_gallery(event: gr.SelectData, head, state):
+        return open_photo(head, state, state["ids"][event.index])
+
+    def from_suspects(event: gr.SelectData, head, state):
+        return open_photo(head, state, state["listed"][event.index[0]])
+
+    def judge(head, state, verdict):
+        if verdicts is None or not state.get("id") or not verdict:
+            return handlers.note("Choose a photo and a verdict first.")
+        try:
+            return handlers.judge(audit, verdicts, head, state["id"], verdict)
+        except (ValueError, OSError) as error:
+            return handlers.note(f"Not kept: {error}")
+
+    def forget(state):
+        return {**state, "ids": [], "id": None, "pair": None}, [], "", "", None, ""
+
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    overview_io = (overview, [rate, *filters], [matrix, labels, table, sliced])
+    suspects_io = (suspects, [head, shown], [listed, shown])
+    opened = [shared, photos, shown]
+    changes = [c.change for c in (rate, *filters)]  # type: ignore[attr-defined]
+    gr.on(changes, *overview_io, **quiet)
+    head.change(forget, shown, [shown, photos, shared, detail, verdict, kept], **quiet).then(
+        *suspects_io, **quiet
+    )
+    trait.change(
+        lambda t: gr.Dropdown(handlers.values_of(audit, t), value=handlers.ANY),
+        trait,
+        value,
+        **quiet,
+    )
+    matrix.select(from_matrix, [labels, shown, order, *filters], opened, **quiet)
+    table.select(from_table, [shown, order, *filters], opened, **quiet)
+    order.change(reorder, [shown, order, *filters], opened, **quiet)
+    photos.select(from_gallery, [head, shown], [detail, shown, verdict, kept], **quiet)
+    listed.select(from_suspects, [head, shown], [detail, shown, verdict, kept], **quiet)
+    if verdicts is not None:
+        keep.click(judge, [head, shown, verdict], kept, **quiet)
+    page.load(*overview_io, **quiet).then(*suspects_io, **quiet)

@@ -1,0 +1,35 @@
+"""The demo started as a person starts it, for tests."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+
+from tests.conftest import ROOT
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(*args: str) -> tuple[subprocess.Popen, str]:
+    """Start the demo as a person does and wait until it says it is ready."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "demo/app.py", "--port", str(port), *args],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ready"):
+            break
+    else:
+        raise AssertionError("the demo did not start:\n" + "".join(lines))
+    threading.Thread(target=process.stdout.read, daemon=True).start()  # or its pipe fills up
+    return process, f"http://127.0.0.1:{port}"
