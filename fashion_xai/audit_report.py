@@ -217,6 +217,15 @@ def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
         for identity in gallery.neighbours(audit, head, ids[0], label, NEIGHBOURS):
             right.append(_right(audit, head, identity))
     off = _off_product(audit, head, true, predicted)
+    every = gallery.choose(audit, head, true, predicted)
+    mean = audit.mean_map(every, head, "difference")
+    if mean is not None:
+        size = tuple(audit.summary["input_size"])
+        drawn = gallery.draw(None, mean, size, signed=True, height=HEIGHT)
+        tiles = (
+            f'<article class="tile">{_figure(drawn, "mean difference of all of them")}</article>'
+            + tiles
+        )
     return "\n".join(
         [
             report.heading(f"{true} taken for {predicted} ({pair['count']})", 3),

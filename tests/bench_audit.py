@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         type=float,
         nargs="+",
         default=SHARES,
-        help="of the catalogue (default: ¼ and 1)",
+        help="of the products (default: ¼ and 1)",
     )
     args = parser.parse_args(argv)
     print("| products | minutes | photos/s | in the forward pass | peak memory |")
