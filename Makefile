@@ -8,7 +8,7 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-audit eda train evaluate audit clean
+.PHONY: help setup demo test lint bench bench-audit eda train evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -57,6 +57,9 @@ evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS=
 
 audit: data $(READY) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--side test"
 	@exec $(PY) -m fashion_xai audit --data "$(DATA)" --out "$(or $(OUT),runs/audit)" $(ARGS)
+
+space: $(READY) ## assemble a Hugging Face Space: OUT=folder
+	@exec $(PY) -m demo.space "$(or $(OUT),runs/space)"
 
 .PHONY: data
 data:

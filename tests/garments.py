@@ -147,6 +147,11 @@ def draw(
     return _shade(np.asarray(picture.filter(ImageFilter.GaussianBlur(0.4))), rng)
 
 
+def save(kind: str, path: Path, colour: str = "Navy Blue") -> None:
+    """Draw a garment into a file."""
+    Image.fromarray(draw(kind, colour)).save(path)
+
+
 def write_catalogue(folder: Path, per_kind: int = 4, size: tuple[int, int] = (80, 60)) -> Path:
     """A drawn catalogue as Kaggle unpacks it: styles.csv beside images/ID.jpg."""
     (folder / "images").mkdir(parents=True)
