@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import gradio as gr
 
-from demo import audit_tab, handlers
+from demo import audit_tab, handlers, log, service
+from demo.crowd import MOST, Busy, Crowd
 from fashion_xai import (
     BundleError,
     Catalogue,
@@ -75,27 +78,35 @@ def photo_input(**options) -> gr.Image:
     return photo
 
 
-def build(
-    classifier: FashionClassifier, audit: Audit, verdicts_file: Path | None = None
-) -> gr.Blocks:
+def build(crowd: Crowd, audit: Audit, verdicts_file: Path | None = None) -> gr.Blocks:
     """The page and its one API endpoint, ``/predict``.
 
     Args:
-        classifier: whose answers are explained.
+        crowd: the classifier whose answers are explained, shared by all visitors.
         audit: what the audit tab opens on.
         verdicts_file: where the analyst's verdicts go; None takes none.
     """
     with gr.Blocks(title="fashion_xai", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         with gr.Tab("Explain", id="explain"):
-            build_explain(classifier)
+            build_explain(crowd)
         with gr.Tab("Audit", id="audit"):
             audit_tab.build(page, audit, verdicts_file)
     return page
 
 
-def build_explain(classifier: FashionClassifier) -> None:
+def build_explain(crowd: Crowd) -> None:
     """Add a photo, its six cards and the endpoint ``/predict`` to the page."""
+    classifier = crowd.classifier
     attributes = classifier.attributes
+
+    def read(path, what):
+        """A file's photo and its forward pass. Raises ``ImageError`` and ``Busy``."""
+        with log.request(what) as line:
+            with line.stage("decode"):
+                photo = handlers.load(path)
+            line.facts["size"] = list(photo.shape[:2])
+            with line.stage("network"):
+                return photo, crowd.read(photo)
 
     def look(path, method):
         """A new photo: state, message, six cards, six drop-downs."""
@@ -104,8 +115,8 @@ def build_explain(classifier: FashionClassifier) -> None:
         if path is None:
             return [None, "", *blank, *closed]
         try:
-            analysis = handlers.analyse(classifier, path)
-        except ImageError as error:
+            analysis = handlers.analyse(*read(path, "look"))
+        except (ImageError, Busy) as error:
             return [None, handlers.message(str(error)), *blank, *closed]
         cards = [handlers.card(classifier, analysis, a, method=method) for a in attributes]
         options = handlers.choices(classifier, analysis).values()
@@ -124,8 +135,9 @@ def build_explain(classifier: FashionClassifier) -> None:
     def predict(photo):
         """Six attributes of one photo: label, probability and the three best labels of each."""
         try:
-            return handlers.answer(classifier, photo)
-        except ImageError as error:
+            _, reading = read(photo, "predict")
+            return handlers.answer(classifier, reading)
+        except (ImageError, Busy) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     state = gr.State(time_to_live=3600)
@@ -172,7 +184,7 @@ def build_explain(classifier: FashionClassifier) -> None:
         [state, message, *cards, *menus],
         api_visibility="private",
         show_progress="minimal",
-        concurrency_limit=4,
+        concurrency_limit=2 * MOST,
         concurrency_id="network",
     )
     for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
@@ -196,7 +208,7 @@ def build_explain(classifier: FashionClassifier) -> None:
         photo,
         gr.JSON(visible=False),
         api_name="predict",
-        concurrency_limit=4,
+        concurrency_limit=2 * MOST,
         concurrency_id="network",
     )
 
@@ -238,7 +250,9 @@ def main(argv: list[str] | None = None) -> int:
     except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
         print(f"error: {error}", file=sys.stderr)
         return 1
-    page = build(classifier, audit, args.verdicts)
+    crowd = Crowd(classifier)
+    page = build(crowd, audit, args.verdicts)
+    log.to_stderr()
     try:
         page.launch(
             server_name=args.host,
@@ -251,16 +265,33 @@ def main(argv: list[str] | None = None) -> int:
             run_history=False,
             ssr_mode=False,
             footer_links=["api"],
+            app_kwargs=service.options(crowd),
             prevent_thread_lock=True,
         )
-        print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
-        page.block_thread()
-    except KeyboardInterrupt:
-        pass
     except OSError as error:  # the port is taken
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
+    wait_for_the_end()
+    print("Finishing what is in flight; Ctrl-C again stops at once.", flush=True)
+    crowd.close()
+    page.close(verbose=False)
     return 0
+
+
+def wait_for_the_end() -> None:
+    """Return at the first Ctrl-C or SIGTERM; a second one ends the process at once."""
+    end = threading.Event()
+
+    def asked(number, frame):
+        if end.is_set():
+            os._exit(1)
+        end.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked)
+    while not end.wait(0.5):  # a wait without a limit would not see signals on every system
+        pass
 
 
 if __name__ == "__main__":

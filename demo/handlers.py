@@ -30,12 +30,15 @@ class Analysis:
     reading: Reading
 
 
-def analyse(classifier: FashionClassifier, path: str | None) -> Analysis:
-    """Read the uploaded file and run the network once. Raises ``ImageError``."""
+def load(path: str | None) -> np.ndarray:
+    """The uploaded file as uint8 RGB. Raises ``ImageError``."""
     if path is None:
         raise ImageError("No photo arrived; please choose a file.")
-    photo = images.load(path)
-    (reading,) = classifier.read([photo])
+    return images.load(path)
+
+
+def analyse(photo: np.ndarray, reading: Reading) -> Analysis:
+    """What is kept of a photo and its forward pass."""
     return Analysis(_shrink(photo), reading)
 
 
@@ -103,15 +106,8 @@ def doubt(classifier: FashionClassifier, analysis: Analysis) -> str:
     return ""
 
 
-def answer(classifier: FashionClassifier, path: str | None) -> dict[str, Any]:
-    """The API's reply: attribute → label, probability and the three best labels; ``one_product``.
-
-    Raises:
-        ImageError: the file cannot be used.
-    """
-    if path is None:
-        raise ImageError("No photo arrived; expected an image file.")
-    (reading,) = classifier.read([path])
+def answer(classifier: FashionClassifier, reading: Reading) -> dict[str, Any]:
+    """The API's reply: attribute → label, probability, three best labels; ``one_product``."""
     answers: dict[str, Any] = {
         attribute: {
             "label": p.label,
@@ -121,6 +117,22 @@ def answer(classifier: FashionClassifier, path: str | None) -> dict[str, Any]:
         for attribute, p in classifier.predictions(reading).items()
     }
     return {**answers, "one_product": classifier.is_one_product(reading)}
+
+
+def raw_maps(
+    classifier: FashionClassifier, reading: Reading, method: str
+) -> dict[str, dict[str, Any]]:
+    """The API's maps: attribute → what is explained, in which unit, and the raw cells."""
+    return {
+        attribute: {
+            "target": e.target,
+            "method": e.method,
+            "unit": f"{methods.METHODS[e.method].unit} per cell",
+            "heatmap": np.round(e.heatmap.astype(np.float64), 5).tolist(),
+            "box": e.box._asdict(),
+        }
+        for attribute, e in classifier.explanations(reading, method=method).items()
+    }
 
 
 def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Explanation) -> str:

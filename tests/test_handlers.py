@@ -26,13 +26,18 @@ def path(tmp_path):
     return str(tmp_path / "dress.png")
 
 
+def analyse(classifier, path):
+    photo = handlers.load(path)
+    return handlers.analyse(photo, next(classifier.read([photo])))
+
+
 def pictures(html: str) -> list[Image.Image]:
     data = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
     return [Image.open(io.BytesIO(base64.b64decode(d))) for d in data]
 
 
 def test_a_card_shows_the_prediction_and_the_map(small, path):
-    analysis = handlers.analyse(small, path)
+    analysis = analyse(small, path)
     assert analysis.photo.shape == (480, 160, 3)
     (expected,) = small.predict([path])
     for attribute in ATTRIBUTES:
@@ -49,7 +54,7 @@ def test_a_card_shows_the_prediction_and_the_map(small, path):
 
 
 def test_another_label_gives_another_map_without_another_pass(small, path, monkeypatch):
-    analysis = handlers.analyse(small, path)
+    analysis = analyse(small, path)
     monkeypatch.setattr(small, "read", None)  # a forward pass would fail
     shown = {
         label: handlers.card(small, analysis, "articleType", label)
@@ -61,7 +66,7 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
 
 
 def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monkeypatch):
-    analysis = handlers.analyse(small, path)
+    analysis = analyse(small, path)
     shown = {m: handlers.card(small, analysis, "season", None, m) for m in methods.CLOSED}
     assert len({pictures(html)[1].tobytes() for html in shown.values()}) == len(shown)
     assert all("Not measured how faithful this map is." in html for html in shown.values())
@@ -75,7 +80,7 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
 
 
 def test_no_positive_evidence_is_said(small, path):
-    analysis = handlers.analyse(small, path)
+    analysis = analyse(small, path)
     e = small.explanations(analysis.reading)["gender"]
     weak = type(e)(e.prediction, e.target, None, e.method, e.layer, -np.abs(e.heatmap), e.box)
     assert handlers._evidence(weak).startswith("No positive evidence for")
@@ -83,7 +88,7 @@ def test_no_positive_evidence_is_said(small, path):
 
 
 def test_choices_are_all_labels_best_first(small, path):
-    options = handlers.choices(small, handlers.analyse(small, path))
+    options = handlers.choices(small, analyse(small, path))
     (expected,) = small.predict([path])
     for attribute, pairs in options.items():
         assert sorted(label for _, label in pairs) == list(small.vocabulary.labels[attribute])
@@ -93,7 +98,7 @@ def test_choices_are_all_labels_best_first(small, path):
 def test_labels_are_shown_inert(small, path):
     """A catalogue's labels are data: markup in them must not run in the page."""
     evil = "<img src=x onerror=alert(1)>"
-    analysis = handlers.analyse(small, path)
+    analysis = analyse(small, path)
     labels = dict(small.vocabulary.labels)
     labels["gender"] = (evil, *labels["gender"][1:])
     strange = FashionClassifier(type(small.bundle)(
@@ -108,15 +113,15 @@ def test_labels_are_shown_inert(small, path):
 def test_unusable_files_give_a_sentence(small, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"<html>")
     with pytest.raises(ImageError, match="not a photo"):
-        handlers.analyse(small, str(tmp_path / "a.jpg"))
+        handlers.load(str(tmp_path / "a.jpg"))
     with pytest.raises(ImageError, match="No photo arrived"):
-        handlers.answer(small, None)
+        handlers.load(None)
 
 
 def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path):
     doubtful = FashionClassifier.load(doubtful_bundle)
-    analysis = handlers.analyse(doubtful, path)
+    analysis = analyse(doubtful, path)
     assert "Not sure this is one product" in handlers.doubt(doubtful, analysis)
     assert handlers.doubt(small, analysis) == ""
-    assert handlers.answer(doubtful, path)["one_product"] is False
-    assert handlers.answer(small, path)["one_product"] is None
+    assert handlers.answer(doubtful, analysis.reading)["one_product"] is False
+    assert handlers.answer(small, analysis.reading)["one_product"] is None

@@ -1,0 +1,124 @@
+"""What the server offers beside the page: plain HTTP for programs, health, security headers."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from demo import handlers, log
+from demo.crowd import Busy, Crowd
+from fashion_xai import ImageError, images, methods
+from fashion_xai.bundle import MODEL
+
+HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"strict-origin-when-cross-origin",
+    b"permissions-policy": b"geolocation=(), microphone=(), payment=()",
+}
+"""Nothing that forbids frames: a Space shows the page in one."""
+
+
+def options(crowd: Crowd) -> dict[str, Any]:
+    """What Gradio hands on to FastAPI: the routes below, and the headers on every answer."""
+    started = time.time()
+
+    def health(request: Request) -> JSONResponse:
+        return JSONResponse(
+            {
+                "status": "ok",
+                "model": crowd.classifier.bundle.card["sha256"][MODEL],
+                "waiting": crowd.waiting,
+                "seconds_up": round(time.time() - started, 1),
+            }
+        )
+
+    async def predict(request: Request) -> JSONResponse:
+        return await _reply(request, "predict")
+
+    async def explain(request: Request) -> JSONResponse:
+        return await _reply(request, "explain")
+
+    async def _reply(request: Request, what: str) -> JSONResponse:
+        with log.request(f"http {what}") as line:
+            try:
+                data = await _body(request)
+                line.facts["bytes"] = len(data)
+                method = request.query_params.get("method", methods.DEFAULT)
+                answer = await run_in_threadpool(_work, data, what, method, line)
+            except (ImageError, ValueError) as error:
+                return _refuse(line, 400, str(error))
+            except Busy as error:
+                return _refuse(line, 503, str(error))
+            return JSONResponse(answer)
+
+    def _work(data: bytes, what: str, method: str, line: log.Request) -> dict[str, Any]:
+        if what == "explain" and methods.find(method).name not in methods.CLOSED:
+            raise ValueError(
+                f"Expected a method of {', '.join(methods.CLOSED)}. Received: {method!r}"
+            )
+        with line.stage("decode"):
+            photo = images.load(data)
+        line.facts["size"] = list(photo.shape[:2])
+        with line.stage("network"):  # waiting for its turn included
+            reading = crowd.read(photo)
+        with line.stage("answer"):
+            answer = handlers.answer(crowd.classifier, reading)
+            if what == "explain":
+                answer["maps"] = handlers.raw_maps(crowd.classifier, reading, method)
+        return answer
+
+    return {
+        "routes": [
+            Route("/health", health),
+            Route("/api/predict", predict, methods=["POST"]),
+            Route("/api/explain", explain, methods=["POST"]),
+        ],
+        "middleware": [Middleware(SecurityHeaders)],
+    }
+
+
+class SecurityHeaders:
+    """ASGI middleware that adds :data:`HEADERS`."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        async def with_headers(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *HEADERS.items()]
+            await send(message)
+
+        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+async def _body(request: Request) -> bytes:
+    """The photo as it was sent, or the first file of a form. No more than the cap is read.
+
+    Raises:
+        ImageError: too large, or no photo.
+    """
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=1, max_fields=4) as form:
+            files = [x for x in form.values() if not isinstance(x, str)]
+            if not files:
+                raise ImageError("No photo arrived; expected a file in the form.")
+            return await files[0].read(images.MAX_BYTES + 1)
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > images.MAX_BYTES:
+            break  # images.load says by how much
+    return b"".join(parts)
+
+
+def _refuse(line: log.Request, status: int, text: str) -> JSONResponse:
+    line.facts["refused"] = status
+    return JSONResponse({"error": text}, status)
