@@ -47,7 +47,7 @@ def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list
     predictions = classifier.predictions(analysis.reading)
     return {
         attribute: [
-            (f"{label} · {_percent(probability)}", label)
+            (f"{label} · {percent(probability)}", label)
             for label, probability in classifier.top(prediction, len(prediction.probabilities))
         ]
         for attribute, prediction in predictions.items()
@@ -73,12 +73,12 @@ def card(
     ]
     best, *others = classifier.top(explanation.prediction, 3)
     rows = "".join(
-        f"<li><span>{escape(label)}</span><span>{_percent(p)}</span></li>" for label, p in others
+        f"<li><span>{escape(label)}</span><span>{percent(p)}</span></li>" for label, p in others
     )
     return (
         f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
         f"{_picture(classifier, analysis, explanation)}"
-        f'<p class="label"><b>{escape(best[0])}</b><span>{_percent(best[1])}</span></p>'
+        f'<p class="label"><b>{escape(best[0])}</b><span>{percent(best[1])}</span></p>'
         f'<div class="bar"><i style="width:{100 * best[1]:.1f}%"></i></div>'
         f'<ol start="2">{rows}</ol>'
         f'<p class="evidence">{_evidence(explanation)}</p>'
@@ -122,7 +122,13 @@ def answer(classifier: FashionClassifier, reading: Reading) -> dict[str, Any]:
 def raw_maps(
     classifier: FashionClassifier, reading: Reading, method: str
 ) -> dict[str, dict[str, Any]]:
-    """The API's maps: attribute → what is explained, in which unit, and the raw cells."""
+    """The API's maps: attribute → what is explained, in which unit, and the raw cells.
+
+    Raises:
+        ValueError: a method that needs more than the forward pass, or none.
+    """
+    if methods.find(method).name not in methods.CLOSED:
+        raise ValueError(f"Expected a method of {', '.join(methods.CLOSED)}. Received: {method!r}")
     return {
         attribute: {
             "target": e.target,
@@ -179,5 +185,5 @@ def _shrink(photo: np.ndarray) -> np.ndarray:
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
 
 
-def _percent(probability: float) -> str:
+def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"

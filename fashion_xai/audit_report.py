@@ -86,7 +86,7 @@ def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, An
     rows = []
     for head, figures in summary["heads"].items():
         known, right = figures["labelled"], figures["right"]
-        own = card.get("metrics", {}).get("heads", {}).get(head, {}).get("accuracy")
+        own = _measured(card).get(head, {}).get("accuracy")
         rows.append(
             [
                 head,
@@ -102,7 +102,7 @@ def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, An
         "labelled",
         "errors",
         "right %",
-        "right % in the model's card",
+        "right % of its test products",
         "its maps",
     ]
     left = f" {summary['rejected']:,} rows were left out; rejected.csv names them."
@@ -122,6 +122,11 @@ def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, An
             ),
         ]
     )
+
+
+def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Head → figures on the test split, from the model's card."""
+    return card.get("metrics", {}).get("test", {}).get("heads", {})
 
 
 def _suspicious(audit: Audit, suspects: pd.DataFrame) -> str:

@@ -92,7 +92,7 @@ def test_what_ships_is_an_audit_of_the_shipped_model_on_its_test_split(shipped):
     assert ships.summary["model"] == shipped.bundle.card["sha256"]["model.keras"]
     assert ships.summary["side"] == "test" and set(ships.table["split"]) == {"test"}
     assert (ships.table["title"] == "").all() and not ships.has_photos
-    figures = shipped.bundle.card["metrics"]["heads"]
+    figures = shipped.bundle.card["metrics"]["test"]["heads"]
     for head, counts in ships.summary["heads"].items():
         share = counts["right"] / counts["labelled"]
         assert share == pytest.approx(figures[head]["accuracy"], abs=1e-3)

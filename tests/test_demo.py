@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -56,8 +57,18 @@ def test_the_api_answers_as_the_library(client, shipped, dress):
         assert len(answer[attribute]["top3"]) == 3
 
 
-def test_only_the_documented_endpoint_is_public(client):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/predict"]
+def test_only_the_documented_endpoints_are_public(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(named) == ["/batch", "/explain", "/predict"]
+
+
+def test_explain_over_gradio_gives_the_librarys_maps(client, shipped, dress):
+    answer = client.predict(handle_file(dress), "layercam", api_name="/explain")
+    for attribute, e in shipped.explain(dress, method="layercam").items():
+        assert answer[attribute]["label"] == e.prediction.label
+        np.testing.assert_allclose(answer["maps"][attribute]["heatmap"], e.heatmap, atol=1e-3)
+    with pytest.raises(AppError, match="Expected a method of gradcam-odds"):
+        client.predict(handle_file(dress), "scorecam", api_name="/explain")
 
 
 def test_a_bad_upload_gives_our_sentence_and_the_app_goes_on(client, broken, dress):

@@ -14,8 +14,9 @@ FORBIDDEN = {
     "training": {"demo", "tests", "gradio"},
     "demo": {"training", "tests"},
 }
+GRADIO = ("demo/app.py", "demo/explain_tab.py", "demo/audit_tab.py", "demo/batch_tab.py")
 ALLOWED_ONLY_IN = {
-    "gradio": ("demo/app.py", "demo/audit_tab.py"),
+    "gradio": GRADIO,
     "tf_keras_vis": ("fashion_xai/gradients.py",),
     "shap": ("fashion_xai/shapley.py",),
 }

@@ -1,0 +1,140 @@
+"""The about tab's text: the model's card, the trust card, how to read a map; no gradio here."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from fashion_xai import FashionClassifier, images, methods, overlay, report, trust
+from fashion_xai.bundle import MODEL
+
+EXAMPLE = Path(__file__).resolve().parent / "examples" / "navy-blue-shirt.png"
+
+CSS = """
+.about {max-width: 62rem;}
+.about table {border-collapse: collapse; margin: .6rem 0; font-size: .9rem;}
+.about th, .about td {padding: 3px 10px; border-bottom: 1px solid var(--border-color-primary);
+  text-align: left;}
+.about .row {display: flex; flex-wrap: wrap; gap: 14px;}
+.about figure {margin: 0; width: 150px;} .about figure img {width: 100%; margin: 0;}
+.about figcaption {font-size: .8rem;}
+"""
+
+READING = (
+    "Bright cells speak most for the label shown, rather than for its rivals.",
+    "Clear cells say nothing for it; where a map has none that do, the page says so.",
+    "Each map has its own scale, so compare the numbers below the photos, not the brightness.",
+    "A map tells where the score is put together, not what in the photo caused it.",
+    "Under each map stands how it fared against maps that know nothing: believe it that far.",
+)
+
+LIMITS = (
+    "It knows studio photos of single products on a plain background; scenes, blur and heavy "
+    "compression make it wrong much more often.",
+    "It always answers, also where no product is; “not sure this is one product” catches most, "
+    "not all of that.",
+    "Its labels are those of one Indian online shop of 2011–2017, with its view of gender and "
+    "seasons; the season follows the shoot rather than the garment.",
+)
+
+
+def page(classifier: FashionClassifier) -> str:
+    """The whole tab as HTML."""
+    card = classifier.bundle.card
+    return "".join(
+        [
+            '<div class="about">',
+            report.heading("How to read a map"),
+            _list(READING),
+            _pictures(classifier),
+            report.heading("How well it does"),
+            _figures(card),
+            report.heading("Can the maps be trusted?"),
+            _trust(classifier),
+            report.heading("What it cannot do"),
+            _list(LIMITS),
+            report.heading("Data and licence"),
+            report.paragraph(
+                "Trained on Fashion Product Images (Param Aggarwal, Kaggle); its terms are on its "
+                "page, and none of its photos is here. Program and weights: Apache-2.0; NOTICE "
+                "names where the starting weights come from. Model "
+                f"{card['sha256'][MODEL][:12]}, input {classifier.size[0]}×{classifier.size[1]}. "
+                "Photos that you upload are deleted after an hour and used for nothing else."
+            ),
+            "</div>",
+        ]
+    )
+
+
+def _list(sentences: tuple[str, ...]) -> str:
+    return "<ol>" + "".join(f"<li>{escape(x)}</li>" for x in sentences) + "</ol>"
+
+
+def _pictures(classifier: FashionClassifier) -> str:
+    """A drawn shirt: what speaks for it being one, for its colour, and against another label."""
+    photo = images.load(EXAMPLE)
+    (reading,) = classifier.read([photo])
+    shown = []
+    for attribute in [a for a in classifier.attributes if a in ("articleType", "baseColour")]:
+        e = classifier.explanations(reading, [attribute])[attribute]
+        shown.append((e, f"{attribute}: what speaks for {e.target}", False))
+        other = classifier.top(e.prediction, 2)[1][0]
+        against = {attribute: other}
+        e = classifier.explanations(reading, [attribute], None, against, "gradcam")[attribute]
+        shown.append((e, f"orange: {e.target} rather than {other}; purple: the reverse", True))
+    figures = "".join(
+        f'<figure><img src="{_drawn(classifier, photo, e, signed)}" alt="{escape(words)}">'
+        f"<figcaption>{escape(words)}</figcaption></figure>"
+        for e, words, signed in shown
+    )
+    return f'<div class="row">{figures}</div>'
+
+
+def _drawn(classifier: FashionClassifier, photo, e, signed: bool) -> str:
+    return report.data_uri(overlay.blend(photo, e.heatmap, e.box, classifier.size, signed=signed))
+
+
+def _figures(card: dict) -> str:
+    """The test split's figures with intervals; a sentence where nothing was measured."""
+    measured = card.get("metrics", {}).get("test")
+    if not measured:
+        return report.paragraph("Not measured: python -m training.evaluate does it.")
+    rows = [
+        [
+            head,
+            f"{100 * f['accuracy']:.1f} ({_span(f['accuracy_interval'], 100)})",
+            f"{f['macro_f1']:.3f} ({_span(f['macro_f1_interval'], 1)})",
+            f"{100 * f['top3']:.1f}",
+            f"{100 * f['ece']:.1f}",
+            f"{f['classes']} of {f['classes_known']}",
+        ]
+        for head, f in measured["heads"].items()
+    ]
+    header = ["head", "accuracy % (95 %)", "macro-F1 (95 %)", "top-3 %", "ECE %", "labels here"]
+    products = max(f["products"] for f in measured["heads"].values())
+    return report.table(header, rows, f"{products:,} products never trained on (test split)")
+
+
+def _trust(classifier: FashionClassifier) -> str:
+    """What the trust card says of each head's map by each method that the page offers."""
+    card = classifier.bundle.trust
+    rows = [
+        [head, methods.METHODS[name].title, says]
+        for head in classifier.attributes
+        for name in methods.CLOSED
+        if (says := trust.verdict(card, head, name))
+    ]
+    if not rows:
+        return report.paragraph("Not measured: python -m fashion_xai trust does it.")
+    text = (
+        f"On {card['photos']} products the network was asked again with parts of the photo hidden, "
+        "the most important ones first by each map and by maps that know nothing: random cells, a "
+        "blob in the centre, plain contours, the map itself blurred, and other heads' maps. A map "
+        "is better only where deletion, insertion and ROAD all say so beyond chance."
+    )
+    return report.paragraph(text) + report.table(["head", "map", "what was found"], rows)
+
+
+def _span(interval, unit: float) -> str:
+    low, high = (unit * x for x in interval)
+    return f"{low:.1f}–{high:.1f}" if unit == 100 else f"{low:.3f}–{high:.3f}"
