@@ -1,0 +1,50 @@
+"""The README's snippets do what it says."""
+
+import contextlib
+import io
+import re
+
+import httpx
+import pytest
+
+from tests.conftest import ROOT
+from tests.server import start
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def snippet(heading: str, language: str) -> str:
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1]
+
+
+def run(code: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, {})
+    return out.getvalue()
+
+
+def test_the_library_snippet_prints_what_stands_below_it(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    printed = snippet("From Python", "text").splitlines()
+    found = run(snippet("From Python", "python")).splitlines()
+    assert found[:2] == printed[:2]
+    assert float(found[2]) == pytest.approx(float(printed[2]), abs=1e-3)
+
+
+def test_the_api_snippets_work(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    process, url = start()
+    try:
+        code = snippet("Over the demo's API", "python").replace("http://127.0.0.1:7860", url)
+        label, rows, files = run(code).splitlines()
+        assert label and rows == "8" and files == "['navy-blue-shirt.png']"
+        curl = snippet("Over the demo's API", "sh")
+        photo, address = re.search(r"@(\S+) \"http://127.0.0.1:7860(\S+)\"", curl).groups()
+        reply = httpx.post(url + address, content=(ROOT / photo).read_bytes())
+        assert set(reply.json()["maps"]) == {"gender", "masterCategory", "subCategory",
+                                             "articleType", "baseColour", "season"}  # fmt: skip
+    finally:
+        process.kill()
+        process.wait()
