@@ -8,7 +8,7 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-audit eda train evaluate audit space clean
+.PHONY: help setup demo test lint bench bench-audit bench-demo eda train evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -45,6 +45,9 @@ bench: $(DEV) ## what six maps cost beside the forward pass and tf-keras-vis
 
 bench-audit: data $(DEV) ## what an audit costs beside the forward pass, and its memory: DATA=…
 	@exec $(PY) -m tests.bench_audit --data "$(DATA)" $(ARGS)
+
+bench-demo: $(DEV) ## a crowd before the demo: throughput, latency, memory
+	@exec $(PY) -m tests.load.bench_demo $(ARGS)
 
 eda: data $(READY) ## explore a catalogue: DATA=folder-or-zip; writes runs/eda/eda.html
 	@exec $(PY) -m training.eda --data "$(DATA)" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
@@ -52,7 +53,8 @@ def build(crowd: Crowd, audit: Audit, verdicts_file: Path | None = None) -> gr.B
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python demo/app.py",
-        description="Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT work too.",
+        description="Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT work too; "
+        "FASHION_AUTH=user:password asks for a log-in.",
     )
     add = parser.add_argument
     add("--host", help="address to listen on (default: 127.0.0.1; 0.0.0.0 for every network)")
@@ -70,6 +72,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="folder or zip of the catalogue, for the photos of the audit (default: $FASHION_DATA)",
     )
     add("--audit", type=Path, help="folder of an audit of your own (default: the one that ships)")
+    add(
+        "--mcp",
+        action="store_true",
+        help='also offer the endpoints to language models (MCP); needs pip install "gradio[mcp]"',
+    )
     add("--verdicts", type=Path, help="CSV that keeps the verdicts given in the audit")
     return parser.parse_args(argv)
 
@@ -81,10 +88,14 @@ def main(argv: list[str] | None = None) -> int:
         classifier = FashionClassifier.load(args.bundle)
         catalogue = None if args.data is None else Catalogue(args.data)
         audit = Audit(args.audit, catalogue)
+        login = service.login(os.environ.get("FASHION_AUTH"))
         if args.verdicts is not None:
             verdicts.read(args.verdicts)  # a file of something else is refused before anyone clicks
     except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    if args.mcp and importlib.util.find_spec("mcp") is None:
+        print('error: --mcp needs: pip install "gradio[mcp]"', file=sys.stderr)
         return 1
     crowd = Crowd(classifier)
     page = build(crowd, audit, args.verdicts)
@@ -101,7 +112,9 @@ def main(argv: list[str] | None = None) -> int:
             run_history=False,
             ssr_mode=False,
             footer_links=["api"],
-            app_kwargs=service.options(crowd),
+            auth=login,
+            mcp_server=args.mcp,
+            app_kwargs=service.options(crowd, login),
             prevent_thread_lock=True,
         )
     except OSError as error:  # the port is taken

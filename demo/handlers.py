@@ -141,6 +141,17 @@ def raw_maps(
     }
 
 
+def overlays(
+    classifier: FashionClassifier, photo: np.ndarray, reading: Reading, method: str
+) -> dict[str, str]:
+    """The API's pictures: attribute → the photo under its map, a JPEG as a data URI."""
+    shown = _shrink(photo)
+    return {
+        attribute: report.data_uri(overlay.blend(shown, e.heatmap, e.box, classifier.size))
+        for attribute, e in classifier.explanations(reading, method=method).items()
+    }
+
+
 def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Explanation) -> str:
     """Photo and heat as two layers: the page blends them, so that its slider answers at once."""
     photo = analysis.photo

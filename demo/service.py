@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import time
 from typing import Any
 
@@ -24,8 +26,31 @@ HEADERS = {
 """Nothing that forbids frames: a Space shows the page in one."""
 
 
-def options(crowd: Crowd) -> dict[str, Any]:
-    """What Gradio hands on to FastAPI: the routes below, and the headers on every answer."""
+Login = tuple[str, str]
+"""User and password."""
+
+
+def login(text: str | None) -> Login | None:
+    """``user:password`` → both; None for none.
+
+    Raises:
+        ValueError: another form.
+    """
+    if not text:
+        return None
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise ValueError("FASHION_AUTH: expected user:password. Received something else.")
+    return user, password
+
+
+def options(crowd: Crowd, wanted: Login | None = None) -> dict[str, Any]:
+    """What Gradio hands on to FastAPI: the routes below, and the headers on every answer.
+
+    Args:
+        crowd: that reads the photos.
+        wanted: asked for by HTTP Basic authentication, /health excepted; None lets everybody in.
+    """
     started = time.time()
 
     def health(request: Request) -> JSONResponse:
@@ -46,18 +71,25 @@ def options(crowd: Crowd) -> dict[str, Any]:
 
     async def _reply(request: Request, what: str) -> JSONResponse:
         with log.request(f"http {what}") as line:
+            if wanted is not None and not _knows(request, wanted):
+                refusal = _refuse(line, 401, "Log in with HTTP Basic authentication.")
+                refusal.headers["www-authenticate"] = 'Basic realm="fashion_xai"'
+                return refusal
             try:
                 data = await _body(request)
                 line.facts["bytes"] = len(data)
                 method = request.query_params.get("method", methods.DEFAULT)
-                answer = await run_in_threadpool(_work, data, what, method, line)
+                pictures = request.query_params.get("pictures") == "true"
+                answer = await run_in_threadpool(_work, data, what, method, pictures, line)
             except (ImageError, ValueError) as error:
                 return _refuse(line, 400, str(error))
             except Busy as error:
                 return _refuse(line, 503, str(error))
             return JSONResponse(answer)
 
-    def _work(data: bytes, what: str, method: str, line: log.Request) -> dict[str, Any]:
+    def _work(
+        data: bytes, what: str, method: str, pictures: bool, line: log.Request
+    ) -> dict[str, Any]:
         with line.stage("decode"):
             photo = images.load(data)
         line.facts["size"] = list(photo.shape[:2])
@@ -67,6 +99,10 @@ def options(crowd: Crowd) -> dict[str, Any]:
             answer = handlers.answer(crowd.classifier, reading)
             if what == "explain":
                 answer["maps"] = handlers.raw_maps(crowd.classifier, reading, method)
+            if what == "explain" and pictures:
+                drawn = handlers.overlays(crowd.classifier, photo, reading, method)
+                for attribute, uri in drawn.items():
+                    answer["maps"][attribute]["picture"] = uri
         return answer
 
     return {
@@ -92,6 +128,16 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def _knows(request: Request, wanted: Login) -> bool:
+    """Whether a request carries the user and the password, compared in constant time."""
+    kind, _, coded = request.headers.get("authorization", "").partition(" ")
+    try:
+        given = base64.b64decode(coded, validate=True)
+    except ValueError:
+        return False
+    return kind.lower() == "basic" and hmac.compare_digest(given, ":".join(wanted).encode())
 
 
 async def _body(request: Request) -> bytes:

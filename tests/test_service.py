@@ -1,5 +1,7 @@
 """Plain HTTP beside the page: answers, refusals, health, headers, logs, and the end."""
 
+import base64
+import io
 import json
 import os
 import re
@@ -12,7 +14,9 @@ import time
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
+from demo import service
 from fashion_xai import ATTRIBUTES, methods
 from tests import garments
 from tests.conftest import ROOT
@@ -45,6 +49,15 @@ def test_maps_over_http_are_the_librarys(url, bag, shipped):
             got = answer["maps"][attribute]
             assert (got["target"], got["method"]) == (e.target, e.method)
             np.testing.assert_allclose(got["heatmap"], e.heatmap, atol=1e-3)
+
+
+def test_pictures_come_on_request(url, bag):
+    reply = httpx.post(f"{url}/api/explain", params={"pictures": "true"}, content=bag.read_bytes())
+    for found in reply.json()["maps"].values():
+        data = base64.b64decode(found["picture"].split(",", 1)[1])
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        assert picture.size == (300, 400) and picture.format == "JPEG"
 
 
 def test_a_form_works_as_well_as_bare_bytes(url, bag):
@@ -124,6 +137,26 @@ def test_a_line_a_request_and_a_stop_that_finishes(bag):
         "total",
     }
     assert len({line["id"] for line in logged}) == 12
+
+
+def test_a_log_in_guards_the_page_and_the_api(bag, small_bundle, monkeypatch):
+    monkeypatch.setenv("FASHION_AUTH", "ann:se:cret")
+    process, url = start("--bundle", str(small_bundle))
+    try:
+        data = bag.read_bytes()
+        assert httpx.post(f"{url}/api/predict", content=data).status_code == 401
+        wrong = httpx.post(f"{url}/api/predict", content=data, auth=("ann", "guess"))
+        assert wrong.status_code == 401 and "www-authenticate" in wrong.headers
+        right = httpx.post(f"{url}/api/predict", content=data, auth=("ann", "se:cret"))
+        assert right.json()["gender"]["label"]
+        assert httpx.get(f"{url}/health").json()["status"] == "ok"
+        assert httpx.post(f"{url}/gradio_api/call/predict", json={"data": []}).status_code == 401
+    finally:
+        process.kill()
+        process.wait()
+    with pytest.raises(ValueError, match="expected user:password"):
+        service.login("ann")
+    assert service.login(None) is None
 
 
 def test_a_second_ctrl_c_stops_at_once():
