@@ -20,6 +20,7 @@ import gradio as gr
 
 from demo import about, audit_tab, batch_tab, explain_tab, log, service
 from demo.crowd import Crowd
+from demo.results import Results
 from fashion_xai import (
     BundleError,
     Catalogue,
@@ -30,17 +31,20 @@ from fashion_xai import (
 from fashion_xai.audited import Audit
 
 
-def build(crowd: Crowd, audit: Audit, verdicts_file: Path | None = None) -> gr.Blocks:
+def build(
+    crowd: Crowd, results: Results, audit: Audit, verdicts_file: Path | None = None
+) -> gr.Blocks:
     """The page and its endpoints, ``/predict``, ``/explain`` and ``/batch``.
 
     Args:
         crowd: the classifier whose answers are explained, shared by all visitors.
+        results: pages behind the links to results.
         audit: what the audit tab opens on.
         verdicts_file: where the analyst's verdicts go; None takes none.
     """
     with gr.Blocks(title="fashion_xai", analytics_enabled=False, delete_cache=(600, 3600)) as page:
         with gr.Tab("Explain", id="explain"):
-            explain_tab.build(crowd)
+            explain_tab.build(crowd, results)
         with gr.Tab("Audit", id="audit"):
             audit_tab.build(page, audit, verdicts_file)
         with gr.Tab("Batch", id="batch"):
@@ -98,7 +102,8 @@ def main(argv: list[str] | None = None) -> int:
         print('error: --mcp needs: pip install "gradio[mcp]"', file=sys.stderr)
         return 1
     crowd = Crowd(classifier)
-    page = build(crowd, audit, args.verdicts)
+    results = Results()
+    page = build(crowd, results, audit, args.verdicts)
     log.to_stderr()
     try:
         page.launch(
@@ -106,6 +111,7 @@ def main(argv: list[str] | None = None) -> int:
             server_port=args.port,
             share=args.share,
             css=explain_tab.CSS + audit_tab.CSS + batch_tab.CSS + about.CSS,
+            head=explain_tab.script(),
             theme=gr.themes.Soft(),
             max_file_size=images.MAX_BYTES,
             state_session_capacity=500,  # a session holds about 1 MB of features and photo
@@ -114,7 +120,7 @@ def main(argv: list[str] | None = None) -> int:
             footer_links=["api"],
             auth=login,
             mcp_server=args.mcp,
-            app_kwargs=service.options(crowd, login),
+            app_kwargs=service.options(crowd, results, login),
             prevent_thread_lock=True,
         )
     except OSError as error:  # the port is taken

@@ -1,49 +1,76 @@
-"""The explain tab: a photo, six answers, and what each rests on."""
+"""The explain tab: a photo, six answers, what each rests on, and what if a part were hidden."""
 
 from __future__ import annotations
 
-from functools import partial
+import base64
+import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+import matplotlib
+import numpy as np
 
-from demo import handlers, log
+from demo import handlers, log, whatif
 from demo.crowd import MOST, Busy, Crowd
-from fashion_xai import ImageError, methods
+from demo.results import Results
+from fashion_xai import ImageError, methods, overlay, report
 
 HERE = Path(__file__).resolve().parent
 OPACITY = 70
+RIVALS = "(all others)"
 INTRO = """# What is it – and what tells you so?
 Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the
 cells of the photo that speak for it. A map tells where the network's score comes from, not what
 caused it."""
 READING = """**Reading a map.** Bright: these cells speak most for the label rather than its rivals.
-Clear: they do not. Each map has its own scale, so compare the numbers below the photos, not the
-brightness of two maps. The evidence is counted in logits, the unit of the network's scores."""
+Clear: they do not. With "rather than" one label, orange speaks for the first, purple for the other.
+The evidence is counted in logits, the unit of the network's scores. Hover over a map, tap it or
+press Enter on it to see the photo without it."""
 
 CSS = """
 .card {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 10px 12px;
   background: var(--background-fill-primary);}
 .card h3 {margin: 0 0 6px; font-size: .95rem; color: var(--body-text-color-subdued);}
-.card .stack {position: relative; background: #fff; border-radius: 6px; overflow: hidden;
-  display: flex; justify-content: center; height: 260px;}
+.card .stack {background: #fff; border-radius: 6px; overflow: hidden; display: flex;
+  justify-content: center; height: 260px;}
 .card .stack.none {background: var(--background-fill-secondary);}
-.card .stack img {height: 100%; width: 100%; object-fit: contain; margin: 0;}
-.card .stack .heat {position: absolute; inset: 0; opacity: var(--heat, .7);}
-.card .stack:hover .heat {opacity: 0;}
+.card canvas {height: 100%; width: 100%; object-fit: contain; cursor: pointer;}
 .card .label, .card li {display: flex; justify-content: space-between; gap: 8px;}
 .card .label {font-size: 1.15rem; margin: 8px 0 2px;}
 .card .bar {height: 4px; border-radius: 2px; background: var(--border-color-primary);}
 .card .bar i {display: block; height: 100%; border-radius: 2px; background: var(--color-accent);}
 .card ol {margin: 6px 0; padding: 0; list-style: none; font-size: .9rem;}
-.card .evidence {font-size: .85rem; margin: 4px 0 0; color: var(--body-text-color-subdued);}
-.card .trust {font-size: .8rem; margin: 4px 0 0; color: var(--body-text-color-subdued);
-  border-left: 3px solid var(--color-accent); padding-left: 8px;}
+.card .evidence {font-size: .85rem; margin: 4px 0 0;}
+.card .trust {font-size: .8rem; margin: 4px 0 0; border-left: 3px solid var(--color-accent);
+  padding-left: 8px;}
 .card .trust.none {border-color: var(--border-color-primary);}
+.card .evidence, .card .trust, .card h3 {color: var(--body-text-color);}
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
   font-weight: 600;}
+#shown-photo {display: none;}
+.whatif {border-collapse: collapse; width: 100%;}
+.whatif th, .whatif td {padding: 3px 10px; text-align: left;
+  border-bottom: 1px solid var(--border-color-primary); white-space: nowrap;}
 """
-SLIDE = "(value) => document.documentElement.style.setProperty('--heat', value / 100)"
+
+
+def script() -> str:
+    """The page's own JavaScript, with the colour maps that the library uses, for ``<head>``."""
+    tables = {"plain": overlay.COLOURS, "signed": overlay.SIGNED_COLOURS}
+    colours = {
+        name: base64.b64encode(
+            (matplotlib.colormaps[table](np.arange(256))[:, :3] * 255)
+            .round()
+            .astype(np.uint8)
+            .tobytes()
+        ).decode()
+        for name, table in tables.items()
+    }
+    code = (HERE / "cards.js").read_text(encoding="utf-8")
+    settings = f"const OPACITY = {OPACITY / 100}, COLOURS = {json.dumps(colours)};"
+    return f"<script>{settings}\n{code}</script>"
 
 
 def photo_input(**options) -> gr.Image:
@@ -58,8 +85,13 @@ def photo_input(**options) -> gr.Image:
     return photo
 
 
-def build(crowd: Crowd) -> None:
-    """Add a photo, its six cards and the endpoint ``/predict`` to the page."""
+def build(crowd: Crowd, results: Results) -> None:
+    """Add a photo, its six cards and the endpoints ``/predict`` and ``/explain`` to the page.
+
+    Args:
+        crowd: that reads the photos.
+        results: where the pages behind "link to this result" are kept.
+    """
     classifier = crowd.classifier
     attributes = classifier.attributes
 
@@ -73,28 +105,87 @@ def build(crowd: Crowd) -> None:
                 return photo, crowd.read(photo)
 
     def look(path, method):
-        """A new photo: state, message, six cards, six drop-downs."""
+        """A new photo: state, message, photo, six cards, the drop-downs, the editor."""
         blank = [handlers.empty_card(a) for a in attributes]
-        closed = [gr.Dropdown(choices=[], value=None, interactive=False) for _ in attributes]
+        closed = [gr.Dropdown(choices=[], value=None, interactive=False)] * 2 * len(attributes)
+        nothing = ["", *blank, *closed, None, "", gr.Button(interactive=False)]
         if path is None:
-            return [None, "", *blank, *closed]
+            return [None, "", *nothing]
         try:
             analysis = handlers.analyse(*read(path, "look"))
         except (ImageError, Busy) as error:
-            return [None, handlers.message(str(error)), *blank, *closed]
+            return [None, handlers.message(str(error)), *nothing]
         cards = [handlers.card(classifier, analysis, a, method=method) for a in attributes]
         options = handlers.choices(classifier, analysis).values()
         opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
-        return [analysis, handlers.doubt(classifier, analysis), *cards, *opened]
+        opened += [
+            gr.Dropdown(choices=[RIVALS, *o], value=RIVALS, interactive=True) for o in options
+        ]
+        shown = handlers.shown_photo(analysis)
+        message = handlers.doubt(classifier, analysis)
+        usable = gr.Button(interactive=True)
+        return [analysis, message, shown, *cards, *opened, analysis.photo, "", usable]
 
-    def redraw(attribute, analysis, method, label):
-        """Another label's or method's map, from the same forward pass."""
-        if analysis is None or label is None:
-            return handlers.empty_card(attribute)
-        return handlers.card(classifier, analysis, attribute, label, method)
+    def wanted(labels):
+        """(attribute, target, rival or None) of each card."""
+        n = len(attributes)
+        rivals = [None if x in (None, RIVALS) else x for x in labels[n:]]
+        return zip(attributes, labels[:n], rivals, strict=True)
 
-    def redraw_all(analysis, method, *labels):
-        return [redraw(a, analysis, method, x) for a, x in zip(attributes, labels, strict=True)]
+    def redraw(analysis, method, *labels):
+        """Other labels' or another method's maps, from the same forward pass."""
+        if analysis is None:
+            return [handlers.empty_card(a) for a in attributes]
+        return [
+            handlers.card(classifier, analysis, a, target, method, rival)
+            for a, target, rival in wanted(labels)
+        ]
+
+    def maps(analysis, method, labels):
+        return [
+            handlers.explain(classifier, analysis, a, target, method, rival)
+            for a, target, rival in wanted(labels)
+        ]
+
+    def save(analysis, method, *labels):
+        """The contact sheet and the JSON of what is shown, and a link to it."""
+        if analysis is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        shown = maps(analysis, method, labels)
+        sheet, text = handlers.sheet_and_json(classifier, analysis, shown)
+        folder = Path(tempfile.mkdtemp(prefix="fashion_xai-"))
+        report.write(folder / "maps.png", sheet)
+        report.write(folder / "answers.json", text)
+        name = results.keep(handlers.result_page(classifier, analysis, shown))
+        link = f'<a href="/result/{name}" target="_blank">Link to this result, for an hour</a>'
+        return (
+            gr.DownloadButton(value=str(folder / "maps.png"), interactive=True),
+            gr.DownloadButton(value=str(folder / "answers.json"), interactive=True),
+            link,
+        )
+
+    def hide_painted(analysis, editor):
+        if analysis is None:
+            return gr.skip()
+        mask = whatif.painted(editor, analysis.photo.shape[:2])
+        if mask is None:
+            return handlers.message("Paint over a part of the photo first.")
+        return hide(analysis, mask)
+
+    def hide_looked_at(analysis, attribute):
+        if analysis is None:
+            return gr.skip()
+        return hide(analysis, whatif.looked_at(classifier, analysis, attribute))
+
+    def hide(analysis, mask):
+        changed = whatif.hide(analysis.photo, mask)
+        try:
+            with log.request("what if"):
+                table = whatif.compare(classifier, analysis.reading, crowd.read, changed)
+        except Busy as error:
+            return handlers.message(str(error))
+        picture = f'<img src="{report.data_uri(changed)}" alt="the photo with the part hidden">'
+        return f'<div class="shared">{picture}{table}</div>'
 
     def predict(photo):
         """Six attributes of one photo: label, probability and the three best labels of each."""
@@ -108,8 +199,8 @@ def build(crowd: Crowd) -> None:
         """The answers of /predict, and the raw map of each by a method of the forward pass."""
         try:
             _, reading = read(photo, "explain")
-            maps = handlers.raw_maps(classifier, reading, method)
-            return {**handlers.answer(classifier, reading), "maps": maps}
+            found = handlers.raw_maps(classifier, reading, method)
+            return {**handlers.answer(classifier, reading), "maps": found}
         except (ImageError, Busy, ValueError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -124,8 +215,15 @@ def build(crowd: Crowd) -> None:
                 elem_id="photo",
             )
             message = gr.HTML(elem_id="message", padding=False)
+            shown = gr.HTML(elem_id="shown-photo", padding=False)
             opacity = gr.Slider(
                 0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
+            )
+            scale = gr.Radio(
+                [("each map its own", "own"), ("one for all maps", "shared")],
+                value="own",
+                label="Scale",
+                elem_id="scale",
             )
             method = gr.Radio(
                 [(methods.METHODS[name].title, name) for name in methods.CLOSED],
@@ -142,7 +240,7 @@ def build(crowd: Crowd) -> None:
             )
             gr.Markdown(READING)
         with gr.Column(scale=3):
-            cards, menus = [], []
+            cards, menus, rivals = [], [], []
             for first in range(0, len(attributes), 3):
                 with gr.Row():
                     for attribute in attributes[first : first + 3]:
@@ -151,45 +249,57 @@ def build(crowd: Crowd) -> None:
                             menus.append(
                                 gr.Dropdown(label=f"explain {attribute} as", interactive=False)
                             )
+                            rivals.append(
+                                gr.Dropdown(label=f"{attribute}: rather than", interactive=False)
+                            )
+            with gr.Row():
+                make = gr.Button("Save what is shown", interactive=False, elem_id="save")
+                sheet = gr.DownloadButton("Contact sheet (PNG)", interactive=False)
+                text = gr.DownloadButton("Answers and maps (JSON)", interactive=False)
+                link = gr.HTML(elem_id="link", padding=False)
+            with gr.Accordion("What if a part were hidden?", open=False):
+                gr.Markdown(
+                    "Paint over a part of the photo, or hide the fifth that a head looked at most: "
+                    "the six answers are asked for again."
+                )
+                with gr.Row():
+                    editor = gr.ImageEditor(
+                        type="numpy",
+                        label="Paint",
+                        brush=gr.Brush(default_size=20, colors=["#ff00ff"], color_mode="fixed"),
+                        eraser=gr.Eraser(default_size=20),
+                        sources=(),
+                        transforms=(),
+                        layers=False,
+                        height=360,
+                        elem_id="editor",
+                    )
+                    with gr.Column():
+                        hide_it = gr.Button("Hide what I painted", elem_id="hide-painted")
+                        head = gr.Dropdown(
+                            list(attributes), value=attributes[0], label="or what this looked at"
+                        )
+                        hide_seen = gr.Button("Hide what this head looked at", elem_id="hide-seen")
+                        outcome = gr.HTML(elem_id="outcome", padding=False)
+    labels = [*menus, *rivals]
+    network: dict[str, Any] = {"concurrency_limit": 2 * MOST, "concurrency_id": "network"}
+    private: dict[str, Any] = {"api_visibility": "private"}
     photo.change(
         look,
         [photo, method],
-        [state, message, *cards, *menus],
-        api_visibility="private",
+        [state, message, shown, *cards, *labels, editor, outcome, make],
         show_progress="minimal",
-        concurrency_limit=2 * MOST,
-        concurrency_id="network",
+        **private,
+        **network,
     )
-    for attribute, shown, menu in zip(attributes, cards, menus, strict=True):
-        menu.input(
-            partial(redraw, attribute),
-            [state, method, menu],
-            shown,
-            api_visibility="private",
-            show_progress="hidden",
-        )
-    method.input(
-        redraw_all,
-        [state, method, *menus],
-        cards,
-        api_visibility="private",
-        show_progress="hidden",
-    )
-    opacity.input(None, opacity, None, js=SLIDE, api_visibility="private")
+    changes = [c.input for c in (method, *labels)]  # type: ignore[attr-defined]
+    gr.on(changes, redraw, [state, method, *labels], cards, show_progress="hidden", **private)
+    make.click(save, [state, method, *labels], [sheet, text, link], **private)
+    hide_it.click(hide_painted, [state, editor], outcome, **private, **network)
+    hide_seen.click(hide_looked_at, [state, head], outcome, **private, **network)
+    opacity.input(None, opacity, None, js="(value) => window.fashion.opacity(value)", **private)
+    scale.input(None, scale, None, js="(value) => window.fashion.shared(value)", **private)
     named = gr.Textbox(methods.DEFAULT, visible=False)
-    gr.Button(visible=False).click(
-        explain,
-        [photo, named],
-        gr.JSON(visible=False),
-        api_name="explain",
-        concurrency_limit=2 * MOST,
-        concurrency_id="network",
-    )
-    gr.Button(visible=False).click(
-        predict,
-        photo,
-        gr.JSON(visible=False),
-        api_name="predict",
-        concurrency_limit=2 * MOST,
-        concurrency_id="network",
-    )
+    hidden = gr.JSON(visible=False)
+    gr.Button(visible=False).click(explain, [photo, named], hidden, api_name="explain", **network)
+    gr.Button(visible=False).click(predict, photo, hidden, api_name="predict", **network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, images, methods, overlay, report, trust
+from fashion_xai import FashionClassifier, images, methods, overlay, report, sheet, trust
 from fashion_xai.images import ImageError
 from fashion_xai.records import Explanation, Reading
 
@@ -60,30 +61,83 @@ def card(
     attribute: str,
     target: str | None = None,
     method: str = methods.DEFAULT,
+    against: str | None = None,
 ) -> str:
-    """One head's card as HTML: label, probability, next two labels, overlay, evidence, trust.
+    """One head's card as HTML: label, probability, next two labels, map, evidence, trust.
 
     Args:
         target: the label whose map is shown; None for the predicted one.
         method: how the map is made.
+        against: a label to compare with: "why target and not this one"; None for all rivals.
     """
-    targets = {} if target is None else {attribute: target}
-    explanation = classifier.explanations(analysis.reading, [attribute], targets, method=method)[
-        attribute
-    ]
-    best, *others = classifier.top(explanation.prediction, 3)
+    e = explain(classifier, analysis, attribute, target, method, against)
+    best, *others = classifier.top(e.prediction, 3)
     rows = "".join(
         f"<li><span>{escape(label)}</span><span>{percent(p)}</span></li>" for label, p in others
     )
     return (
         f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
-        f"{_picture(classifier, analysis, explanation)}"
+        f"{_view(classifier, e)}"
         f'<p class="label"><b>{escape(best[0])}</b><span>{percent(best[1])}</span></p>'
         f'<div class="bar"><i style="width:{100 * best[1]:.1f}%"></i></div>'
         f'<ol start="2">{rows}</ol>'
-        f'<p class="evidence">{_evidence(explanation)}</p>'
-        f"{_badge(classifier, explanation)}</article>"
+        f'<p class="evidence">{_evidence(e)}</p>'
+        f"{_badge(classifier, e)}</article>"
     )
+
+
+def explain(
+    classifier: FashionClassifier,
+    analysis: Analysis,
+    attribute: str,
+    target: str | None,
+    method: str,
+    against: str | None,
+) -> Explanation:
+    """One head's map from the forward pass that was made, see :func:`card`."""
+    found = classifier.explanations(
+        analysis.reading,
+        [attribute],
+        {} if target is None else {attribute: target},
+        {} if against is None else {attribute: against},
+        method,
+    )
+    return found[attribute]
+
+
+def shown_photo(analysis: Analysis | None) -> str:
+    """The photo, sent once; the page blends it with each map."""
+    if analysis is None:
+        return ""
+    return f'<img src="{report.data_uri(analysis.photo)}" alt="your photo">'
+
+
+def result_page(classifier: FashionClassifier, analysis: Analysis, maps: list[Explanation]) -> str:
+    """The answers and their maps as a page of its own, for the link to a result."""
+    figures = "".join(
+        f'<figure><img src="{_blended(classifier, analysis, e)}" alt="">'
+        f"<figcaption>{escape(_what(e))}: {percent(e.prediction.probability)}</figcaption></figure>"
+        for e in maps
+    )
+    return report.page(
+        "What is it, and what tells you so?",
+        f'<div class="sheet">{figures}</div>',
+        report.paragraph("This page is forgotten an hour after it was made."),
+    )
+
+
+def sheet_and_json(
+    classifier: FashionClassifier, analysis: Analysis, maps: list[Explanation]
+) -> tuple[bytes, str]:
+    """The contact sheet as PNG, and answers and raw maps as JSON."""
+    card = classifier.bundle.trust
+    badges = [trust.badge(card, e.prediction.attribute, e.method) for e in maps]
+    drawn = sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
+    found = {
+        **answer(classifier, analysis.reading),
+        "maps": {e.prediction.attribute: _raw(e) for e in maps},
+    }
+    return drawn, json.dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
 def empty_card(attribute: str) -> str:
@@ -129,15 +183,17 @@ def raw_maps(
     """
     if methods.find(method).name not in methods.CLOSED:
         raise ValueError(f"Expected a method of {', '.join(methods.CLOSED)}. Received: {method!r}")
+    return {a: _raw(e) for a, e in classifier.explanations(reading, method=method).items()}
+
+
+def _raw(e: Explanation) -> dict[str, Any]:
     return {
-        attribute: {
-            "target": e.target,
-            "method": e.method,
-            "unit": f"{methods.METHODS[e.method].unit} per cell",
-            "heatmap": np.round(e.heatmap.astype(np.float64), 5).tolist(),
-            "box": e.box._asdict(),
-        }
-        for attribute, e in classifier.explanations(reading, method=method).items()
+        "target": e.target,
+        "against": e.against,
+        "method": e.method,
+        "unit": f"{methods.METHODS[e.method].unit} per cell",
+        "heatmap": np.round(e.heatmap.astype(np.float64), 5).tolist(),
+        "box": e.box._asdict(),
     }
 
 
@@ -152,23 +208,37 @@ def overlays(
     }
 
 
-def _picture(classifier: FashionClassifier, analysis: Analysis, explanation: Explanation) -> str:
-    """Photo and heat as two layers: the page blends them, so that its slider answers at once."""
-    photo = analysis.photo
-    fitted = overlay.fit_to_photo(
-        explanation.heatmap, explanation.box, classifier.size, photo.shape[:2]
-    )
-    heat = overlay.colour(overlay.intensity(fitted))
-    what = f"{explanation.prediction.attribute}: {explanation.target}"
+def _view(classifier: FashionClassifier, e: Explanation) -> str:
+    """A canvas and the raw map that ``cards.js`` paints on it."""
+    data = {
+        "cells": np.round(e.heatmap.astype(np.float64), 5).tolist(),
+        "box": e.box._asdict(),
+        "size": list(classifier.size),
+    }
+    signed = ' data-signed="1"' if e.against is not None else ""
+    words = f"heatmap of the evidence for {_what(e)}; press Enter for the photo without it"
     return (
-        f'<div class="stack"><img class="photo" src="{report.data_uri(photo)}" alt="your photo">'
-        f'<img class="heat" src="{report.data_uri(heat, ".png")}" '
-        f'alt="heatmap of the evidence for {escape(what, quote=True)}"></div>'
+        f'<div class="stack"><canvas class="view" role="img" tabindex="0"{signed} '
+        f'aria-label="{escape(words, quote=True)}" '
+        f'data-map="{escape(json.dumps(data), quote=True)}"></canvas></div>'
     )
+
+
+def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) -> str:
+    signed = e.against is not None
+    drawn = overlay.blend(analysis.photo, e.heatmap, e.box, classifier.size, signed=signed)
+    return report.data_uri(drawn)
+
+
+def _what(e: Explanation) -> str:
+    versus = "" if e.against is None else f" rather than {e.against}"
+    return f"{e.prediction.attribute}: {e.target}{versus}"
 
 
 def _evidence(explanation: Explanation) -> str:
     name = escape(explanation.target)
+    if explanation.against is not None:
+        name += f"</b> rather than <b>{escape(explanation.against)}"
     if explanation.evidence_for <= 0:
         return f"No positive evidence for <b>{name}</b> anywhere in this photo."
     return (

@@ -10,12 +10,13 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.routing import Route
 
 from demo import handlers, log
 from demo.crowd import Busy, Crowd
-from fashion_xai import ImageError, images, methods
+from demo.results import Results
+from fashion_xai import ImageError, images, methods, report
 from fashion_xai.bundle import MODEL
 
 HEADERS = {
@@ -44,11 +45,12 @@ def login(text: str | None) -> Login | None:
     return user, password
 
 
-def options(crowd: Crowd, wanted: Login | None = None) -> dict[str, Any]:
+def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict[str, Any]:
     """What Gradio hands on to FastAPI: the routes below, and the headers on every answer.
 
     Args:
         crowd: that reads the photos.
+        results: pages that ``/result/NAME`` shows again.
         wanted: asked for by HTTP Basic authentication, /health excepted; None lets everybody in.
     """
     started = time.time()
@@ -62,6 +64,13 @@ def options(crowd: Crowd, wanted: Login | None = None) -> dict[str, Any]:
                 "seconds_up": round(time.time() - started, 1),
             }
         )
+
+    def result(request: Request) -> HTMLResponse:
+        page = results.find(request.path_params["name"])
+        if page is None:
+            gone = report.paragraph("It was never there, or it was forgotten after an hour.")
+            return HTMLResponse(report.page("No such result", gone), 404)
+        return HTMLResponse(page)
 
     async def predict(request: Request) -> JSONResponse:
         return await _reply(request, "predict")
@@ -108,6 +117,7 @@ def options(crowd: Crowd, wanted: Login | None = None) -> dict[str, Any]:
     return {
         "routes": [
             Route("/health", health),
+            Route("/result/{name}", result),
             Route("/api/predict", predict, methods=["POST"]),
             Route("/api/explain", explain, methods=["POST"]),
         ],

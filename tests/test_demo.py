@@ -1,5 +1,7 @@
 """The demo as it is started: over the API, and through the page in a real browser."""
 
+import base64
+import io
 import os
 import re
 import signal
@@ -14,7 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from fashion_xai import ATTRIBUTES
+from fashion_xai import ATTRIBUTES, images, overlay
 from tests import garments
 from tests.conftest import ROOT
 from tests.server import start
@@ -132,7 +134,8 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     page.goto(url)
     page.wait_for_selector(".card")
     page.set_input_files("#photo input[type=file]", dress)
-    page.wait_for_selector(".card .heat", timeout=60_000)
+    painted = "canvas.view[data-painted]"
+    page.wait_for_selector(f".card {painted}", timeout=60_000)
     (expected,) = shipped.predict([dress])
     cards = page.locator(".card")
     assert cards.count() == 6
@@ -142,45 +145,83 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
         assert re.fullmatch(r"[\d.]+ %", card.locator(".label span").inner_text())
         assert card.locator("li").count() == 2
         assert "logits" in card.locator(".evidence").inner_text()
-        for picture in card.locator("img").all():  # decoded by the browser, not merely present
-            assert picture.evaluate("i => i.complete && i.naturalWidth") == 400
+        assert card.locator(painted).evaluate("c => [c.width, c.height]") == [400, 300]
 
-    # The slider blends in the page.
-    heat = cards.nth(0).locator(".heat")
-    assert heat.evaluate("e => getComputedStyle(e).opacity") == "0.7"
+    # The page paints what the library paints, within a few grey levels of JPEG and rounding.
+    found = picture_of(cards.nth(3).locator("canvas"))
+    e = shipped.explain(dress)["articleType"]
+    photo = images.load(dress)
+    drawn = overlay.blend(photo, e.heatmap, e.box, shipped.size).astype(int)
+    assert np.abs(found - drawn).mean() < 3
+    assert np.abs(found - drawn).mean() < 0.2 * np.abs(photo.astype(int) - drawn).mean()
+
+    # Opacity and scale answer without the server; a hovered map shows the photo alone.
+    page.locator("#opacity input[type=number]").fill("0")
+    page.locator("#opacity input[type=number]").press("Enter")
+    page.wait_for_selector("canvas.view[data-painted='0 own']")
+    assert np.abs(picture_of(cards.nth(3).locator("canvas")) - photo).mean() < 3
     page.locator("#opacity input[type=number]").fill("25")
     page.locator("#opacity input[type=number]").press("Enter")
-    page.wait_for_function(
-        "() => getComputedStyle(document.querySelector('.heat')).opacity === '0.25'"
-    )
+    page.locator("#scale").get_by_label("one for all maps").check()
+    page.wait_for_selector("canvas.view[data-painted='0.25 shared']")
+    cards.nth(3).locator("canvas").press("Enter")
+    page.wait_for_selector(".card[data-attribute=articleType] canvas[data-bare]")
+    cards.nth(3).locator("canvas").press("Enter")
 
-    # Another label, another map.
-    before = cards.nth(5).locator(".heat").get_attribute("src")
+    # Another label, another map; then rather than another one, and another method.
+    season = cards.nth(5).locator("canvas")
+    before = season.get_attribute("data-map")
     other = shipped.top(expected["season"], 2)[1][0]
-    page.get_by_label("explain season as").click()
-    page.get_by_role("option", name=re.compile(f"^{other} ")).click()
-    page.wait_for_selector(f'.card[data-attribute=season] .heat[alt$="season: {other}"]')
-    assert cards.nth(5).locator(".heat").get_attribute("src") != before
+    choose(page, "explain season as", f"^{other} ")
+    named = page.locator(f'.card[data-attribute=season] canvas[aria-label*="season: {other};"]')
+    named.wait_for()
+    assert season.get_attribute("data-map") != before
     assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
-
-    # Another method, other maps, the same labels; the season stays explained as the other label.
-    before = [card.locator(".heat").get_attribute("src") for card in cards.all()]
+    choose(page, "season: rather than", f"^{expected['season'].label} ")
+    page.wait_for_selector(".card[data-attribute=season] canvas[data-signed]")
+    assert "rather than" in cards.nth(5).locator(".evidence").inner_text()
+    before = cards.nth(0).locator("canvas").get_attribute("data-map")
     page.locator("#method").get_by_label("Grad-CAM", exact=True).check()
     page.wait_for_function(
-        "old => [...document.querySelectorAll('.heat')].every((h, i) => h.src !== old[i])",
-        arg=before,
+        "old => document.querySelector('.card canvas').dataset.map !== old", arg=before
     )
-    assert page.locator(f'.card[data-attribute=season] .heat[alt$="season: {other}"]').count() == 1
     assert all(card.locator(".trust").inner_text() for card in cards.all())
 
+    # What is shown can be saved, and looked at again under a link.
+    page.locator("#save").click()
+    page.wait_for_selector("#link a")
+    again = httpx.get(url + page.locator("#link a").get_attribute("href"))
+    assert again.status_code == 200 and again.text.count("<figure>") == 6
+    assert "rather than" in again.text
+    assert httpx.get(f"{url}/result/guessed").status_code == 404
+
+    # What if the part that a head looked at were hidden.
+    page.get_by_text("What if a part were hidden?").click()
+    page.locator("#hide-painted").click()
+    page.wait_for_selector("#outcome:has-text('Paint over a part of the photo first')")
+    page.locator("#hide-seen").click()
+    page.wait_for_selector("#outcome table")
+    assert page.locator("#outcome tbody tr").count() == 6
+
     # Something that is no photo: our sentence, empty cards; then an example works again.
-    page.get_by_label("Remove Image").click()
-    page.wait_for_function("() => !document.querySelector('.heat')")
+    page.get_by_label("Remove Image").first.click()
+    page.wait_for_function("() => !document.querySelector('canvas.view')")
     page.set_input_files("#photo input[type=file]", broken)
     page.wait_for_selector(".message:has-text('not a photo that can be read')")
-    assert page.locator(".heat").count() == 0
+    assert page.locator("canvas.view").count() == 0
     page.locator("button.gallery-item").first.click()
-    page.wait_for_function("() => document.querySelectorAll('.heat').length === 6")
-    assert page.locator(".message").count() == 0
+    page.wait_for_function("() => document.querySelectorAll('canvas[data-painted]').length === 6")
+    assert page.locator("#message .message").count() == 0
     assert not errors
     page.close()
+
+
+def picture_of(canvas) -> np.ndarray:
+    """What a canvas shows, int (height, width, 3)."""
+    data = canvas.evaluate("c => c.toDataURL('image/png')").split(",", 1)[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), int)
+
+
+def choose(page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=re.compile(option)).click()

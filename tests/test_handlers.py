@@ -2,8 +2,10 @@
 
 import base64
 import io
+import json
 import re
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pytest
@@ -31,9 +33,9 @@ def analyse(classifier, path):
     return handlers.analyse(photo, next(classifier.read([photo])))
 
 
-def pictures(html: str) -> list[Image.Image]:
-    data = re.findall(r'src="data:image/\w+;base64,([^"]+)"', html)
-    return [Image.open(io.BytesIO(base64.b64decode(d))) for d in data]
+def shown_map(html: str) -> dict:
+    """What ``cards.js`` is given: cells, box, size."""
+    return json.loads(unescape(re.search(r'data-map="([^"]+)"', html)[1]))
 
 
 def test_a_card_shows_the_prediction_and_the_map(small, path):
@@ -45,12 +47,15 @@ def test_a_card_shows_the_prediction_and_the_map(small, path):
         best, *others = small.top(expected[attribute], 3)
         assert f"<b>{best[0]}</b><span>{100 * best[1]:.1f} %</span>" in html
         assert all(f"<span>{label}</span>" in html for label, _ in others)
-        photo, heat = pictures(html)
-        assert photo.size == heat.size == (160, 480) and heat.mode == "RGBA"
         e = small.explain(path)[attribute]
+        data = shown_map(html)
+        np.testing.assert_allclose(data["cells"], e.heatmap, atol=1e-3)
+        assert data["box"] == e.box._asdict() and tuple(data["size"]) == small.size
         if e.evidence_for > 0:
-            assert np.asarray(heat)[..., 3].max() == 255
             assert f"+{e.evidence_for:.1f} for" in html
+    (photo,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', handlers.shown_photo(analysis))
+    assert Image.open(io.BytesIO(base64.b64decode(photo))).size == (160, 480)
+    assert handlers.shown_photo(None) == ""
 
 
 def test_another_label_gives_another_map_without_another_pass(small, path, monkeypatch):
@@ -60,7 +65,7 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
         label: handlers.card(small, analysis, "articleType", label)
         for label in small.vocabulary.labels["articleType"]
     }
-    heats = [pictures(html)[1].tobytes() for html in shown.values()]
+    heats = [str(shown_map(html)["cells"]) for html in shown.values()]
     assert len(set(heats)) == len(heats)
     assert all(f"articleType: {label}" in html for label, html in shown.items())
 
@@ -68,7 +73,7 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
 def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monkeypatch):
     analysis = analyse(small, path)
     shown = {m: handlers.card(small, analysis, "season", None, m) for m in methods.CLOSED}
-    assert len({pictures(html)[1].tobytes() for html in shown.values()}) == len(shown)
+    assert len({str(shown_map(html)["cells"]) for html in shown.values()}) == len(shown)
     assert all("Not measured how faithful this map is." in html for html in shown.values())
     better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust.JUDGED}
     head = {"advantages": {"layercam": dict.fromkeys(trust.CONTROLS, better)}}
@@ -84,7 +89,30 @@ def test_no_positive_evidence_is_said(small, path):
     e = small.explanations(analysis.reading)["gender"]
     weak = type(e)(e.prediction, e.target, None, e.method, e.layer, -np.abs(e.heatmap), e.box)
     assert handlers._evidence(weak).startswith("No positive evidence for")
-    assert np.asarray(pictures(handlers._picture(small, analysis, weak))[1])[..., 3].max() == 0
+
+
+def test_rather_than_one_label_is_the_signed_difference(small, path):
+    analysis = analyse(small, path)
+    one, other = small.vocabulary.labels["season"][:2]
+    html = handlers.card(small, analysis, "season", one, "gradcam", other)
+    expected = small.explain(path, "gradcam", targets={"season": one}, against={"season": other})[
+        "season"
+    ]
+    np.testing.assert_allclose(shown_map(html)["cells"], expected.heatmap, atol=1e-3)
+    assert 'data-signed="1"' in html and f"<b>{one}</b> rather than <b>{other}</b>" in html
+    assert "data-signed" not in handlers.card(small, analysis, "season", one, "gradcam")
+
+
+def test_what_is_saved_is_what_is_shown(small, path):
+    analysis = analyse(small, path)
+    maps = [handlers.explain(small, analysis, a, None, "layercam", None) for a in ATTRIBUTES]
+    png, text = handlers.sheet_and_json(small, analysis, maps)
+    assert Image.open(io.BytesIO(png)).format == "PNG"
+    found = json.loads(text)
+    assert list(found["maps"]) == list(ATTRIBUTES)
+    np.testing.assert_allclose(found["maps"]["gender"]["heatmap"], maps[0].heatmap, atol=1e-4)
+    page = handlers.result_page(small, analysis, maps)
+    assert page.count("<figure>") == 6 and "http" not in page
 
 
 def test_choices_are_all_labels_best_first(small, path):

@@ -1,0 +1,122 @@
+// Blends the photo and the raw maps in the browser, so that opacity and scale answer at once.
+// The server sends the photo once (#shown-photo img) and a small map per card (canvas.view).
+(() => {
+  const look = { opacity: OPACITY, shared: false };
+  const colours = {}; // name → 256 RGB triples
+  for (const [name, text] of Object.entries(COLOURS)) {
+    colours[name] = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  }
+  const fitted = new WeakMap(); // canvas → {values, peak} at the photo's size
+  let waiting = false;
+
+  const photo = () => document.querySelector("#shown-photo img");
+
+  // The map over the padded input, the photo cut out of it: as overlay.fit_to_photo does it.
+  function fit(canvas, width, height) {
+    const { cells, box, size } = JSON.parse(canvas.dataset.map);
+    const h = cells.length, w = cells[0].length;
+    const values = new Float32Array(width * height);
+    const axis = (n, start, length, whole, count) =>
+      Array.from({ length: n }, (_, i) => {
+        const place = (start + ((i + 0.5) * length) / n) * (count / whole) - 0.5;
+        const clipped = Math.min(Math.max(place, 0), count - 1);
+        const low = Math.min(Math.floor(clipped), Math.max(count - 2, 0));
+        return [low, Math.min(low + 1, count - 1), clipped - low];
+      });
+    const xs = axis(width, box.left, box.width, size[1], w);
+    const ys = axis(height, box.top, box.height, size[0], h);
+    let peak = 0, i = 0;
+    for (const [y0, y1, fy] of ys) {
+      for (const [x0, x1, fx] of xs) {
+        const top = cells[y0][x0] * (1 - fx) + cells[y0][x1] * fx;
+        const bottom = cells[y1][x0] * (1 - fx) + cells[y1][x1] * fx;
+        const value = top * (1 - fy) + bottom * fy;
+        values[i++] = value;
+        peak = Math.max(peak, canvas.dataset.signed ? Math.abs(value) : value);
+      }
+    }
+    return { values, peak };
+  }
+
+  function paint() {
+    waiting = false;
+    const image = photo();
+    if (!image) return;
+    if (!image.complete || !image.naturalWidth) {
+      image.addEventListener("load", later, { once: true });
+      return;
+    }
+    const width = image.naturalWidth, height = image.naturalHeight;
+    const views = [...document.querySelectorAll("canvas.view")];
+    for (const canvas of views) {
+      const known = fitted.get(canvas);
+      if (!known || known.map !== canvas.dataset.map || known.photo !== image.src) {
+        const made = fit(canvas, width, height);
+        fitted.set(canvas, { ...made, map: canvas.dataset.map, photo: image.src });
+      }
+    }
+    const common = Math.max(0, ...views.map((c) => fitted.get(c).peak));
+    for (const canvas of views) blend(canvas, image, look.shared ? common : fitted.get(canvas).peak);
+  }
+
+  function blend(canvas, image, top) {
+    const { values } = fitted.get(canvas);
+    canvas.width = image.naturalWidth;
+    canvas.height = image.naturalHeight;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0);
+    if (top > 0 && !canvas.dataset.bare) {
+      const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+      const signed = Boolean(canvas.dataset.signed);
+      const table = colours[signed ? "signed" : "plain"];
+      for (let i = 0; i < values.length; i++) {
+        const value = Math.min(Math.max(values[i] / top, signed ? -1 : 0), 1);
+        const alpha = Math.abs(value) * look.opacity;
+        const row = 3 * Math.min(255, Math.floor(256 * (signed ? 0.5 + value / 2 : value)));
+        for (let c = 0; c < 3; c++) {
+          pixels.data[4 * i + c] = pixels.data[4 * i + c] * (1 - alpha) + table[row + c] * alpha;
+        }
+      }
+      context.putImageData(pixels, 0, 0);
+    }
+    canvas.dataset.painted = `${look.opacity} ${look.shared ? "shared" : "own"}`;
+  }
+
+  function later() {
+    if (!waiting) {
+      waiting = true;
+      requestAnimationFrame(paint);
+    }
+  }
+
+  // Hover, a tap or the keyboard shows the photo without its map.
+  function bare(event, on) {
+    const canvas = event.target.closest?.("canvas.view");
+    if (!canvas) return;
+    if (on) canvas.dataset.bare = "1";
+    else delete canvas.dataset.bare;
+    later();
+  }
+  document.addEventListener("pointerover", (e) => e.pointerType === "mouse" && bare(e, true));
+  document.addEventListener("pointerout", (e) => e.pointerType === "mouse" && bare(e, false));
+  document.addEventListener("click", (e) => {
+    const canvas = e.target.closest?.("canvas.view");
+    if (canvas && e.pointerType !== "mouse") bare(e, !canvas.dataset.bare);
+  });
+  document.addEventListener("keydown", (e) => {
+    const canvas = e.target.closest?.("canvas.view");
+    if (canvas && (e.key === "Enter" || e.key === " ")) {
+      e.preventDefault();
+      bare(e, !canvas.dataset.bare);
+    }
+  });
+
+  window.fashion = {
+    opacity: (percent) => { look.opacity = percent / 100; later(); },
+    shared: (name) => { look.shared = name === "shared"; later(); },
+  };
+  new MutationObserver((changes) => {
+    const ours = changes.some((c) => !c.target.closest?.(".stack"));
+    if (ours) later();
+  }).observe(document.documentElement, { childList: true, subtree: true });
+})();
