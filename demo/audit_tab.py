@@ -17,9 +17,9 @@ CSS = """
 .detail .row, .shared {display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start;}
 .detail figure, .shared figure {margin: 0; max-width: 240px;}
 .detail figure img {max-width: 100%; margin: 0;}
-.detail figcaption, .shared figcaption {font-size: .8rem; color: var(--body-text-color-subdued);}
+.detail figcaption, .shared figcaption {font-size: .8rem; color: var(--body-text-color);}
 .detail h3 {overflow-wrap: anywhere;}
-.note {color: var(--body-text-color-subdued);}
+.note {color: var(--body-text-color);}
 #matrix img {object-fit: contain; cursor: pointer;}
 """
 

@@ -81,7 +81,8 @@ def table(attributes: Sequence[str], rows: Sequence[Done]) -> str:
     header = "".join(f'<th scope="col">{escape(x)}</th>' for x in ("photo", "file", *attributes))
     body = "".join(_row(attributes, row) for row in rows)
     return (
-        f'<div class="batch"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody>'
+        '<div class="batch" tabindex="0" role="region" aria-label="answers">'
+        f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
         "</table></div>"
     )
 

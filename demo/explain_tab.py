@@ -50,6 +50,7 @@ CSS = """
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
   font-weight: 600;}
 #shown-photo {display: none;}
+#link a {color: var(--body-text-color); text-decoration: underline;}
 .whatif {border-collapse: collapse; width: 100%;}
 .whatif th, .whatif td {padding: 3px 10px; text-align: left;
   border-bottom: 1px solid var(--border-color-primary); white-space: nowrap;}
