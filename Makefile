@@ -29,7 +29,7 @@ $(DEV): $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## serve the demo; ARGS="--share", "--host", "--port", "--bundle"
+demo: $(READY) ## serve the demo; ARGS="--help" lists --port, --share, --data, --audit …
 	@exec $(PY) demo/app.py $(ARGS)
 
 test: $(DEV) ## run all tests; ARGS="-k catalogue" picks some

@@ -85,7 +85,7 @@ def gallery(
             if cell.get_subplotspec().is_first_col():
                 cell.text(-0.06, 0.5, f"{head}\n{e.target}", transform=cell.transAxes,
                           rotation=90, ha="right", va="center", fontsize=8)  # fmt: skip
-    return _png(figure)
+    return _png(figure, dpi=80)
 
 
 def _figure(rows: int, columns: int, shape: float, inches: float = INCHES):
@@ -100,9 +100,9 @@ def _figure(rows: int, columns: int, shape: float, inches: float = INCHES):
     return figure, cells
 
 
-def _png(figure: Figure) -> bytes:
+def _png(figure: Figure, dpi: int = 110) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 

@@ -116,6 +116,20 @@ def test_ctrl_c_ends_it():
     assert process.wait(timeout=90) == 0
 
 
+def test_share_without_a_network_leaves_a_local_demo(small_bundle, tmp_path, monkeypatch):
+    """No proxy answers and no tunnel program is in the cache, as on a machine without a network."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    process, url = start("--share", "--bundle", str(small_bundle))
+    try:
+        assert httpx.get(f"{url}/health", trust_env=False).json()["status"] == "ok"
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_wrong_use_is_answered_in_words(tmp_path):
     done = subprocess.run(
         [sys.executable, "demo/app.py", "--bundle", str(tmp_path)],
