@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default="all",
         help="audit this side of the split only; a model agrees too easily with labels it was "
         "trained on (default: all)",
+    )
+    command.add_argument(
+        "--attribute",
+        metavar="HEAD",
+        action="append",
+        help="report only this head, such as articleType; may be given several times (the table "
+        "holds all heads)",
     )
     command.add_argument(
         "--no-titles", action="store_true", help="keep no product names: for an audit to pass on"
@@ -282,6 +289,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
 
 def audit_catalogue(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     usual = Table.from_json(classifier.bundle.card.get("table"))
+    _check_heads(classifier, args.attribute or ())
     try:
         catalogue = Catalogue(args.data, table=tables.from_arguments(args, usual))
         split = read_split(args.split or classifier.bundle.folder / SPLIT)
@@ -295,8 +303,9 @@ def audit_catalogue(classifier: FashionClassifier, args: argparse.Namespace) -> 
                 print(f"{head}: {wrong:,} of {figures['labelled']:,} differ from the label")
         if not args.no_report:
             opened = Audit(args.out, catalogue)
-            card = classifier.bundle.card
-            print(f"Report: {audit_report.write(opened, args.out, card, classifier.bundle.trust)}")
+            bundle = classifier.bundle
+            file = audit_report.write(opened, args.out, bundle.card, bundle.trust, args.attribute)
+            print(f"Report: {file}")
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -312,10 +321,7 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
         for m in methods.METHODS.values():
             if not m.available:
                 print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)
-    for head in heads:
-        if head not in classifier.attributes:
-            known = ", ".join(classifier.attributes)
-            raise KeyError(f"--attribute: expected one of {known}. Received: {head!r}")
+    _check_heads(classifier, heads)
     try:
         catalogue = Catalogue(args.data, table=Table.from_json(classifier.bundle.card.get("table")))
         card = trust.make_card(
@@ -343,6 +349,13 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
         write(classifier.bundle.folder / TRUST, json.dumps(card) + "\n")
     print(f"Card: {args.out / TRUST}")
     return 0
+
+
+def _check_heads(classifier: FashionClassifier, heads: Sequence[str]) -> None:
+    for head in heads:
+        if head not in classifier.attributes:
+            known = ", ".join(classifier.attributes)
+            raise KeyError(f"--attribute: expected one of {known}. Received: {head!r}")
 
 
 def _readings(

@@ -28,7 +28,11 @@ HEIGHT = 160
 
 
 def write(
-    audit: Audit, out: Path, bundle_card: Mapping[str, Any], trust_card: Mapping[str, Any]
+    audit: Audit,
+    out: Path,
+    bundle_card: Mapping[str, Any],
+    trust_card: Mapping[str, Any],
+    heads: Sequence[str] | None = None,
 ) -> Path:
     """Write ``audit.html``, ``confusions.csv``, ``suspicious.csv`` and ``slices.csv`` into ``out``.
 
@@ -36,16 +40,18 @@ def write(
         audit: with its catalogue, whose photos the page shows.
         bundle_card: of the model that was audited.
         trust_card: of the same bundle; empty where nothing was measured.
+        heads: which to report; None for all.
     """
-    found = {h: _pairs(audit, h) for h in audit.heads}
-    sliced = {h: error_slices(audit.table, h, audit.heads) for h in audit.heads}
-    suspects = audit.suspicious
+    heads = audit.heads if heads is None else heads
+    found = {h: _pairs(audit, h) for h in heads}
+    sliced = {h: error_slices(audit.table, h, audit.heads) for h in heads}
+    suspects = audit.suspicious[audit.suspicious["attribute"].isin(heads)]
     _csv(out / "confusions.csv", found)
     _csv(out / "slices.csv", sliced)
     header = list(suspects.columns)
     report.write(out / "suspicious.csv", report.csv_text(header, suspects.to_numpy().tolist()))
     parts = [_overview(audit, bundle_card, trust_card), _suspicious(audit, suspects)]
-    for head in tqdm(_order(audit.heads), desc="report", unit="head"):
+    for head in tqdm(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
             continue
         parts += [

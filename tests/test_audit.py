@@ -176,6 +176,16 @@ def nasty(tmp_path_factory, small_bundle):
     return out
 
 
+def test_one_head_can_be_reported_alone(drawn, small_bundle, tmp_path, capsys):
+    args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
+    assert main([*args, "--attribute", "season"]) == 0
+    page = (tmp_path / "audit.html").read_text(encoding="utf-8")
+    assert "<h2>season</h2>" in page and "<h2>gender</h2>" not in page
+    assert set(pd.read_csv(tmp_path / "slices.csv")["attribute"]) == {"season"}
+    assert main([*args, "--attribute", "colour"]) == 2
+    assert "expected one of gender" in capsys.readouterr().err
+
+
 def test_what_is_left_out_is_listed_with_its_reason(nasty):
     rejected = pd.read_csv(nasty / audit.REJECTED, dtype=str).set_index("id")["reason"]
     assert set(rejected.index) == {"9999", "1003", "1100"}
