@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 import gradio as gr
 
 from demo import about, audit_tab, batch_tab, explain_tab, log, service
-from demo.crowd import Crowd
+from demo.crowd import WAITING, Crowd
 from demo.results import Results
 from fashion_xai import (
     BundleError,
@@ -105,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     results = Results()
     page = build(crowd, results, audit, args.verdicts)
     log.to_stderr()
+    page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back
     try:
         page.launch(
             server_name=args.host,
@@ -126,16 +127,18 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:  # the port is taken
         print(f"error: {error}", file=sys.stderr)
         return 1
+    end = asked_to_end()
     print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
-    wait_for_the_end()
+    while not end.wait(0.5):  # a wait without a limit would not see signals on every system
+        pass
     print("Finishing what is in flight; Ctrl-C again stops at once.", flush=True)
     crowd.close()
     page.close(verbose=False)
     return 0
 
 
-def wait_for_the_end() -> None:
-    """Return at the first Ctrl-C or SIGTERM; a second one ends the process at once."""
+def asked_to_end() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM from now on; a second one ends the process at once."""
     end = threading.Event()
 
     def asked(number, frame):
@@ -145,8 +148,7 @@ def wait_for_the_end() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, asked)
-    while not end.wait(0.5):  # a wait without a limit would not see signals on every system
-        pass
+    return end
 
 
 if __name__ == "__main__":
