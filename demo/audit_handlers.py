@@ -25,7 +25,7 @@ KINDS = {
     "expected (neighbours)": (confusions.EXPECTED,),
     "startling (far apart)": (confusions.STARTLING,),
 }
-PAIRS_HEADER = ["true", "predicted", "count", "% of true", "reverse", "kind"]
+PAIRS_HEADER = ["true", "predicted", "count", "%", "reverse", "kind"]
 SUSPECTS_HEADER = ["id", "label", "suggested", "suspicion", "why"]
 
 

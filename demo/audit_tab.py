@@ -46,7 +46,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         value = gr.Dropdown([handlers.ANY], value=handlers.ANY, label="only")
     filters = [head, minimum, kind, low, high, trait, value]
     with gr.Row():
-        with gr.Column(scale=3):
+        with gr.Column():
             rate = gr.Radio(["counts", "rates"], value="counts", label="Matrix of", type="index")
             matrix = gr.Image(
                 label="Click a cell",
@@ -56,7 +56,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
                 elem_id="matrix",
                 alt_text="Confusion matrix; the table beside it holds the same pairs",
             )
-        with gr.Column(scale=2):
+        with gr.Column():
             table = gr.Dataframe(
                 headers=handlers.PAIRS_HEADER,
                 label="Confused pairs: choose a row",
@@ -64,7 +64,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
                 max_height=430,
                 elem_id="pairs",
                 max_chars=30,
-                column_widths=["27%", "27%", "12%", "12%", "11%", "11%"],
+                column_widths=["25%", "25%", "12%", "10%", "13%", "15%"],
             )
             with gr.Accordion("Where it errs more often", open=False):
                 sliced = gr.HTML()
