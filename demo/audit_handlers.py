@@ -149,7 +149,7 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> str:
     if mean is not None:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=150)
-        picture = figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
+        picture = report.figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
     return f'<div class="shared">{picture}<p>{" ".join(parts)}</p></div>'
 
 
@@ -186,9 +186,9 @@ def detail(audit: Audit, head: str, identity: str) -> str:
         kind: text.format(true=t.true, predicted=t.predicted) for kind, text in gallery.WHAT.items()
     }
     photo = audit.photo(identity)
-    pictures = [] if photo is None else [figure(gallery.resized(photo, 320), "the photo")]
+    pictures = [] if photo is None else [report.figure(gallery.resized(photo, 320), "the photo")]
     pictures += [
-        figure(drawn, words[kind])
+        report.figure(drawn, words[kind])
         for kind in gallery.WHAT
         if (drawn := gallery.picture(audit, head, identity, kind, 320)) is not None
     ]
@@ -201,7 +201,7 @@ def detail(audit: Audit, head: str, identity: str) -> str:
             "prediction's: the difference map's sum, with the biases"
         )
     near = "".join(
-        figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
+        report.figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
         for label in dict.fromkeys(x for x in (t.true, t.predicted) if x)
         for i in gallery.neighbours(audit, head, identity, label, 3)
     )
@@ -248,13 +248,3 @@ def about(audit: Audit, file: Path | None) -> str:
 def note(text: str) -> str:
     """A sentence, escaped."""
     return f'<p class="note">{escape(text)}</p>'
-
-
-def figure(picture: np.ndarray | None, words: str) -> str:
-    """A picture with its caption, or '' for none."""
-    if picture is None:
-        return ""
-    return (
-        f'<figure><img src="{report.data_uri(picture)}" alt="{escape(words, quote=True)}">'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )

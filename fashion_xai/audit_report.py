@@ -234,7 +234,7 @@ def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=HEIGHT)
         tiles = (
-            f'<article class="tile">{_figure(drawn, "mean difference of all of them")}</article>'
+            f'<article class="tile">{report.figure(drawn, "their mean difference")}</article>'
             + tiles
         )
     return "\n".join(
@@ -266,7 +266,7 @@ def _tile(audit: Audit, head: str, identity: str) -> str:
     words = {kind: text.format(true=t.true, predicted=t.predicted)
              for kind, text in gallery.WHAT.items()}  # fmt: skip
     pictures = "".join(
-        _figure(gallery.picture(audit, head, identity, kind, HEIGHT), words[kind])
+        report.figure(gallery.picture(audit, head, identity, kind, HEIGHT), words[kind])
         for kind in gallery.WHAT
     )
     gap = "" if t.gap is None else f", {t.gap:+.2f} logits"
@@ -282,7 +282,7 @@ def _tile(audit: Audit, head: str, identity: str) -> str:
 
 def _right(audit: Audit, head: str, identity: str) -> str:
     t = gallery.tile(audit, head, identity)
-    own = _figure(gallery.picture(audit, head, identity, "map", HEIGHT), "its map")
+    own = report.figure(gallery.picture(audit, head, identity, "map", HEIGHT), "its map")
     return (
         f'<article class="tile"><div class="row">{_photo(audit, identity)}{own}</div>'
         f"<p>{escape(_short(f'{t.id}: {t.title} — {t.predicted}, right'))}</p></article>"
@@ -291,16 +291,7 @@ def _right(audit: Audit, head: str, identity: str) -> str:
 
 def _photo(audit: Audit, identity: str) -> str:
     photo = audit.photo(identity)
-    return "" if photo is None else _figure(gallery.resized(photo, HEIGHT), "the photo")
-
-
-def _figure(picture: np.ndarray | None, words: str) -> str:
-    if picture is None:
-        return ""
-    return (
-        f'<figure><img src="{report.data_uri(picture)}" alt="{escape(words, quote=True)}">'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )
+    return "" if photo is None else report.figure(gallery.resized(photo, HEIGHT), "the photo")
 
 
 def _short(text: str, most: int = 240) -> str:

@@ -101,6 +101,16 @@ def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> str:
     return f'<div class="sheet">{"".join(figures)}</div>'
 
 
+def figure(picture: np.ndarray | None, words: str) -> str:
+    """A picture with its caption, or '' for none."""
+    if picture is None:
+        return ""
+    return (
+        f'<figure><img src="{data_uri(picture)}" alt="{escape(words, quote=True)}">'
+        f"<figcaption>{escape(words)}</figcaption></figure>"
+    )
+
+
 def data_uri(picture: np.ndarray, suffix: str = ".jpg") -> str:
     """A uint8 RGB or RGBA picture as a data URI, JPEG or PNG by the suffix."""
     order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
