@@ -66,7 +66,7 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
         photo = catalogue.photo(product)
         own = classifier.explain(photo)
         for head, e in own.items():
-            np.testing.assert_allclose(opened.map(product.id, head), e.heatmap, atol=2e-3)
+            assert_close(opened.map(product.id, head), e.heatmap)
             assert opened.value(product.id, f"{head}_evidence") == pytest.approx(
                 e.evidence_for, abs=1e-3
             )
@@ -81,13 +81,23 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
             biases = dict(
                 zip(classifier.vocabulary.labels[head], classifier.biases[head], strict=True)
             )
-            summed = opened.map(product.id, head, "difference").sum()
-            assert summed + biases[true] - biases[said] == pytest.approx(gap, abs=1e-2)
+            found = opened.map(product.id, head, "difference")
+            exact = classifier.explain(photo, "gradcam", [head], {head: true}, {head: said})[
+                head
+            ].heatmap
+            assert_close(found, exact)
+            rest = gap - biases[true] + biases[said]
+            assert found.sum() == pytest.approx(rest, abs=2e-3 * np.abs(exact).sum() + 1e-6)
             theirs = classifier.explain(photo, attributes=[head], targets={head: true})[head]
-            np.testing.assert_allclose(
-                opened.map(product.id, head, "true_map"), theirs.heatmap, atol=2e-3
-            )
+            assert_close(opened.map(product.id, head, "true_map"), theirs.heatmap)
     assert wrong > 3
+
+
+def assert_close(found, expected):
+    """Within float16 of the map's own scale: random weights give small maps."""
+    assert np.abs(expected).max() > 0
+    step = 1e-7  # of the smallest float16
+    assert np.abs(found - expected).max() < 2e-3 * np.abs(expected).max() + step
 
 
 def test_counts_are_scikit_learns(audited):
