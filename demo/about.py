@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from fashion_xai import FashionClassifier, images, methods, overlay, report, trust
+from fashion_xai import FashionClassifier, images, methods, overlay, report, trust_card
 from fashion_xai.bundle import MODEL
 
 EXAMPLE = Path(__file__).resolve().parent / "examples" / "navy-blue-shirt.png"
@@ -122,7 +122,7 @@ def _trust(classifier: FashionClassifier) -> str:
         [head, methods.METHODS[name].title, says]
         for head in classifier.attributes
         for name in methods.CLOSED
-        if (says := trust.verdict(card, head, name))
+        if (says := trust_card.verdict(card, head, name))
     ]
     if not rows:
         return report.paragraph("Not measured: python -m fashion_xai trust does it.")

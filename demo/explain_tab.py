@@ -45,6 +45,12 @@ CSS = """
 .card .evidence {font-size: .85rem; margin: 4px 0 0;}
 .card .trust {font-size: .8rem; margin: 4px 0 0; border-left: 3px solid var(--color-accent);
   padding-left: 8px;}
+.card .trust summary {cursor: pointer;} .card .trust p {margin: 6px 0;}
+.card .trust ul {margin: 6px 0; padding-left: 16px;}
+.card .trust table {border-collapse: collapse; margin: 6px 0; width: 100%;}
+.card .trust th, .card .trust td {font-weight: 400; padding: 1px 6px 1px 0; text-align: right;
+  border-bottom: 1px solid var(--border-color-primary);}
+.card .trust th:first-child {text-align: left;}
 .card .trust.none {border-color: var(--border-color-primary);}
 .card .evidence, .card .trust, .card h3 {color: var(--body-text-color);}
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, images, methods, overlay, report, sheet, trust
+from fashion_xai import FashionClassifier, images, methods, overlay, report, sheet, trust_card
 from fashion_xai.images import ImageError
 from fashion_xai.records import Explanation, Reading
 
@@ -131,7 +131,7 @@ def sheet_and_json(
 ) -> tuple[bytes, str]:
     """The contact sheet as PNG, and answers and raw maps as JSON."""
     card = classifier.bundle.trust
-    badges = [trust.badge(card, e.prediction.attribute, e.method) for e in maps]
+    badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
     drawn = sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
     found = {
         **answer(classifier, analysis.reading),
@@ -251,11 +251,38 @@ def _evidence(explanation: Explanation) -> str:
 def _badge(classifier: FashionClassifier, explanation: Explanation) -> str:
     """What the trust card says of this head's maps by this method; '' where it was not measured."""
     attribute = explanation.prediction.attribute
-    says = trust.verdict(classifier.bundle.trust, attribute, explanation.method)
+    says = trust_card.verdict(classifier.bundle.trust, attribute, explanation.method)
     if not says:
         return '<p class="trust none">Not measured how faithful this map is.</p>'
-    photos = classifier.bundle.trust["photos"]
-    return f'<p class="trust" title="{photos} photos; see trust.json">{escape(says)}</p>'
+    card = classifier.bundle.trust
+    short = trust_card.badge(card, attribute, explanation.method)
+    tables = "".join(
+        _figures(arrangement, rows)
+        for arrangement, rows in trust_card.compared(card, attribute, explanation.method).items()
+    )
+    meanings = "".join(
+        f"<li><b>{name}</b>: {escape(text)}</li>" for name, text in trust_card.MEANINGS.items()
+    )
+    return (
+        f'<details class="trust"><summary>{escape(short)}</summary><p>{escape(says)}</p>'
+        f"{tables}<ul>{meanings}</ul>"
+        f"<p>Means over {card['photos']} photos of the {escape(card['split'])} split.</p></details>"
+    )
+
+
+def _figures(arrangement: str, rows: dict[str, dict[str, float]]) -> str:
+    """A table: a map's and the controls' figures in one arrangement."""
+    header = "".join(f'<th scope="col">{m}</th>' for m in trust_card.JUDGED)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{figures[m]:.2f}</td>" for m in trust_card.JUDGED)
+        + "</tr>"
+        for name, figures in rows.items()
+    )
+    return (
+        f'<table><thead><tr><th scope="col">{arrangement}</th>{header}</tr></thead>'
+        f"<tbody>{body}</tbody></table>"
+    )
 
 
 def _shrink(photo: np.ndarray) -> np.ndarray:

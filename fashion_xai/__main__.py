@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 from PIL import Image
 from tqdm import tqdm
 
-from fashion_xai import audit, audit_report, images, methods, overlay, trust
+from fashion_xai import audit, audit_report, images, methods, overlay, trust, trust_card
 from fashion_xai import table as tables
 from fashion_xai.audited import Audit
 from fashion_xai.bundle import SPLIT, TRUST, BundleError
@@ -263,7 +263,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         photo = images.load(name)
         maps = list(classifier.explanations(reading, chosen, None, against, args.method).values())
         card = classifier.bundle.trust
-        badges = [trust.badge(card, e.prediction.attribute, e.method) for e in maps]
+        badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
         look = {"signed": args.signed, "one_scale": args.one_scale, "badges": badges}
         write(args.out / f"{stem}.sheet.png", contact_sheet(photo, maps, classifier.size, **look))
         if args.gallery:
@@ -280,7 +280,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             Image.fromarray(picture).save(file)
-            says = trust.verdict(card, e.prediction.attribute, e.method)
+            says = trust_card.verdict(card, e.prediction.attribute, e.method)
             rows.append({"image": name, "picture": file.name, **_row(e, says)})
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")
@@ -339,10 +339,10 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(trust.markdown(card))
+    print(trust_card.markdown(card))
     for head in heads:
         for name in names:
-            print(f"{head}, {name}: {trust.verdict(card, head, name)}")
+            print(f"{head}, {name}: {trust_card.verdict(card, head, name)}")
     for line in card["rejected"]:
         print(f"left out: {line}", file=sys.stderr)
     if args.write_bundle:

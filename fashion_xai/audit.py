@@ -33,6 +33,9 @@ from fashion_xai.records import Reading
 from fashion_xai.suspicious import label_quality
 
 PRODUCTS, SUMMARY, REJECTED, PARTS = "products.parquet", "audit.json", "rejected.csv", "parts"
+METHOD = "gradcam-odds"
+"""How the maps of both labels are made: a matrix product, for every product at once."""
+
 CHUNK = 512
 """Products per part on disk: what a kill can lose."""
 

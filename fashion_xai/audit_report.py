@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from fashion_xai import confusions, gallery, matrix_picture, report, trust
+from fashion_xai import confusions, gallery, matrix_picture, report, trust_card
+from fashion_xai.audit import METHOD
 from fashion_xai.audited import Audit
 from fashion_xai.labels import CATEGORY_PATH
-from fashion_xai.methods import DEFAULT
 from fashion_xai.slices import error_slices
 
 GALLERIES, PHOTOS, NEIGHBOURS = 8, 6, 2
@@ -31,7 +31,7 @@ def write(
     audit: Audit,
     out: Path,
     bundle_card: Mapping[str, Any],
-    trust_card: Mapping[str, Any],
+    measured: Mapping[str, Any],
     heads: Sequence[str] | None = None,
 ) -> Path:
     """Write ``audit.html``, ``confusions.csv``, ``suspicious.csv`` and ``slices.csv`` into ``out``.
@@ -39,7 +39,7 @@ def write(
     Args:
         audit: with its catalogue, whose photos the page shows.
         bundle_card: of the model that was audited.
-        trust_card: of the same bundle; empty where nothing was measured.
+        measured: the same bundle's trust card; empty where nothing was measured.
         heads: which to report; None for all.
     """
     heads = audit.heads if heads is None else heads
@@ -50,7 +50,7 @@ def write(
     _csv(out / "slices.csv", sliced)
     header = list(suspects.columns)
     report.write(out / "suspicious.csv", report.csv_text(header, suspects.to_numpy().tolist()))
-    parts = [_overview(audit, bundle_card, trust_card), _suspicious(audit, suspects)]
+    parts = [_overview(audit, bundle_card, measured), _suspicious(audit, suspects)]
     for head in tqdm(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
             continue
@@ -86,7 +86,7 @@ def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
 _EMPTY = pd.DataFrame({"attribute": []})
 
 
-def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, Any]) -> str:
+def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     summary = audit.summary
     side = f" of the {summary['side']} split" if summary["side"] else ""
     rows = []
@@ -100,7 +100,7 @@ def _overview(audit: Audit, card: Mapping[str, Any], trust_card: Mapping[str, An
                 known - right,
                 f"{100 * right / known:.1f}" if known else "–",
                 "–" if own is None else f"{100 * own:.1f}",
-                trust.badge(trust_card, head, DEFAULT) or "not measured",
+                trust_card.badge(measured, head, METHOD) or "not measured",
             ]
         )
     header = [

@@ -36,6 +36,12 @@ def edges(pixels: np.ndarray) -> np.ndarray:
     return cv2.GaussianBlur(np.hypot(across, down), (0, 0), pixels.shape[0] / 64)
 
 
-def softened(heatmap: np.ndarray) -> np.ndarray:
-    """A method's own map, blurred by one cell: does its detail matter?"""
-    return cv2.GaussianBlur(heatmap, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE)
+def softened(heatmap: np.ndarray, cells: int) -> np.ndarray:
+    """A method's own map, blurred by one cell of the network's map: does its detail matter?
+
+    Args:
+        heatmap: (h, w), any h and w.
+        cells: rows of the network's map; the blur's standard deviation is h / cells.
+    """
+    sigma = heatmap.shape[0] / cells
+    return cv2.GaussianBlur(heatmap, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)

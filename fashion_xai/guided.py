@@ -16,48 +16,51 @@ SMOOTHNESS = 1e-3
 
 
 def along_edges(
-    heatmap: np.ndarray,
+    heatmaps: np.ndarray,
     pixels: np.ndarray,
     grid: tuple[int, int] = GRID,
     radius: int = RADIUS,
     smoothness: float = SMOOTHNESS,
 ) -> np.ndarray:
-    """Refine a map with its photo (guided filter with a colour guide: He et al. 2013,
+    """Refine maps with their photo (guided filter with a colour guide: He et al. 2013,
     doi:10.1109/TPAMI.2012.213, equations 14–16).
 
-    In every window the map is approximated by a linear function of the colours, so that its
+    In every window a map is approximated by a linear function of the colours, so that its
     borders move to the photo's edges, and what is even in the photo gets an even value. No
     pass through the network. The evidence is moved, by at most two radii, and never made: the sum
     stays. It says nothing new about the network, and it takes for granted that the evidence
     follows visible edges; how faithful that is, is measured like any map.
 
     Args:
-        heatmap: raw (h, w).
+        heatmaps: raw (n, h, w); what they share of the work is done once.
         pixels: uint8 (H, W, 3), the padded input.
         grid: cells of the answer.
         radius, smoothness: see :data:`RADIUS` and :data:`SMOOTHNESS`.
 
     Returns:
-        float32 ``grid``, in the map's unit per cell of the finer grid; its sum is the map's.
+        float32 (n, *grid), in the maps' unit per cell of the finer grid; a map keeps its sum.
     """
     size = grid[::-1]
     guide = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    coarse = cv2.resize(heatmap.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
 
     def mean(x: np.ndarray) -> np.ndarray:
         side = 2 * radius + 1
         return cv2.blur(np.ascontiguousarray(x), (side, side), borderType=cv2.BORDER_REFLECT)
 
-    colour, value = mean(guide), mean(coarse)
-    covariance = mean(guide * coarse[..., None]) - colour * value[..., None]
+    colour = mean(guide)
     products = np.einsum("yxi,yxj->yxij", guide, guide).reshape(*grid, 9)
     # OpenCV filters at most four channels at a time.
     variance = np.stack([mean(products[..., i]) for i in range(9)], -1).reshape(*grid, 3, 3)
     variance -= np.einsum("yxi,yxj->yxij", colour, colour)
-    variance += smoothness * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(variance, covariance[..., None])[..., 0]
-    offset = value - (slope * colour).sum(-1)
-    refined = (mean(slope) * guide).sum(-1) + mean(offset)
-    finer = refined * (heatmap.size / refined.size)
-    finer += (heatmap.sum() - finer.sum()) / finer.size  # windows at the border weigh less
-    return finer.astype(np.float32)
+    precision = np.linalg.inv(variance + smoothness * np.eye(3, dtype=np.float32))
+    answers = np.empty((len(heatmaps), *grid), np.float32)
+    for heatmap, answer in zip(heatmaps, answers, strict=True):
+        coarse = cv2.resize(heatmap.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+        value = mean(coarse)
+        covariance = mean(guide * coarse[..., None]) - colour * value[..., None]
+        slope = (precision @ covariance[..., None])[..., 0]
+        offset = value - (slope * colour).sum(-1)
+        answer[:] = (mean(slope) * guide).sum(-1) + mean(offset)
+        answer *= heatmap.size / answer.size
+        answer += (heatmap.sum() - answer.sum()) / answer.size  # windows at the border weigh less
+    return answers

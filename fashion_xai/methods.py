@@ -78,9 +78,15 @@ def _odds(network: Network, reading: Reading, targets: Targets) -> dict[str, np.
     return _closed(cams.grad_cam)(network, reading, odds)
 
 
-def _guided(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
-    coarse = _odds(network, reading, targets)
-    return {head: along_edges(heatmap, reading.pixels) for head, heatmap in coarse.items()}
+def _along_edges(coarse: Compute) -> Compute:
+    """A method's maps, brought to a finer grid along the photo's edges."""
+
+    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+        maps = coarse(network, reading, targets)
+        finer = along_edges(np.stack(list(maps.values())), reading.pixels)
+        return dict(zip(maps, finer, strict=True))
+
+    return compute
 
 
 def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
@@ -145,7 +151,7 @@ METHODS: dict[str, Method] = {
             cost="none",
             source="Selvaraju et al. 2017 on log(p / (1 − p)); He et al. 2013, guided filter",
             not_for="which pixels count: inside a cell of the network's map the photo decides",
-            compute=_guided,
+            compute=_along_edges(_odds),
             signed=True,
         ),
         Method(
@@ -187,6 +193,16 @@ METHODS: dict[str, Method] = {
             source="Zeiler & Fergus 2014, arXiv:1311.2901",
             not_for="evidence that stands in two places: hiding one of them loses nothing",
             compute=_by_hiding(occlusion, 1),
+            signed=True,
+        ),
+        Method(
+            "guided-occlusion",
+            "Occlusion, along edges",
+            unit="logits lost",
+            cost="one pass per cell, for all heads together",
+            source="Zeiler & Fergus 2014; He et al. 2013, guided filter",
+            not_for="which pixels count: inside a window the photo decides",
+            compute=_along_edges(_by_hiding(occlusion, 1)),
             signed=True,
         ),
         Method(
@@ -280,7 +296,7 @@ METHODS: dict[str, Method] = {
 CLOSED = ("gradcam-odds", "guided", "gradcam", "layercam", "eigencam")
 """Those that come from the forward pass alone."""
 
-DEFAULT = "gradcam-odds"
+DEFAULT = "guided"
 """What is shown where nobody chooses; by the trust card's figures."""
 
 NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.twins)}

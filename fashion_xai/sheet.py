@@ -35,7 +35,7 @@ def contact_sheet(
         signed: show what speaks against, too.
         one_scale: the same colours mean the same evidence in all maps; else each map has its own
             scale.
-        badges: a line under each map's caption, such as ``trust.badge``; '' for none.
+        badges: a line under each map's caption, such as ``trust_card.badge``; '' for none.
 
     Returns:
         The sheet as encoded PNG.

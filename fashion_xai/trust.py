@@ -1,7 +1,7 @@
-"""The trust card: how faithful a bundle's maps are, beside controls, measured on labelled photos.
+"""Make a trust card: measure a bundle's maps, beside controls, on labelled photos.
 
-``python -m fashion_xai trust --data …`` makes it; it is kept in the bundle as ``trust.json`` and
-shown wherever a map is shown.
+``python -m fashion_xai trust --data …`` does it; the card is kept in the bundle as ``trust.json``
+(see :mod:`fashion_xai.trust_card`).
 """
 
 from __future__ import annotations
@@ -31,23 +31,8 @@ from fashion_xai.report import write
 from fashion_xai.sanity import cascade
 from fashion_xai.silhouette import set_on, silhouette
 from fashion_xai.split import on_side, read_split
+from fashion_xai.trust_card import ARRANGEMENTS, CONTROLS, MEASURES
 
-CONTROLS = {
-    "random": "random cells",
-    "centre": "a blob in the centre",
-    "edges": "plain contours",
-    "softened": "a blurred map",
-    "other heads": "other heads' maps",
-}
-"""Control → how a sentence calls it."""
-
-MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointing": 1}
-"""Measure → 1 where more is better, −1 where less is."""
-
-JUDGED = ("deletion", "insertion", "road")
-"""The measures that a verdict rests on."""
-
-ARRANGEMENTS = ("centred", "placed")
 PLACED_HEIGHT = 0.45
 """Of the canvas: the height of a placed product's photo."""
 
@@ -237,127 +222,6 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     return card
 
 
-def badge(card: Mapping[str, Any], head: str, method: str) -> str:
-    """How many controls a head's map by a method beats, in few words; '' where not measured."""
-    beaten = []
-    for arrangement in ("placed", "centred"):
-        advantages = _advantages(card, arrangement, head, method)
-        if advantages is None:
-            return ""
-        beaten.append(sum(_beats(advantages[c]) for c in CONTROLS))
-    return "trust: beats {} of {n} controls placed, {} of {n} centred".format(
-        *beaten, n=len(CONTROLS)
-    )
-
-
-def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
-    """One sentence on a head's map by a method, from a card's figures; '' where not measured."""
-    parts = []
-    for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
-        advantages = _advantages(card, arrangement, head, method)
-        if advantages is None:
-            return ""
-        behind = [c for c in CONTROLS if not _beats(advantages[c])]
-        worse = [c for c in behind if _loses(advantages[c])]
-        if not behind:
-            parts.append(f"{what}: better than every map that knows nothing of the answer")
-        elif not worse:
-            parts.append(f"{what}: no better than {_words(behind)}")
-        else:
-            parts.append(f"{what}: worse than {_words(worse)}")
-    return "Faithful? Product " + "; ".join(parts) + "."
-
-
-def _advantages(
-    card: Mapping[str, Any], arrangement: str, head: str, method: str
-) -> Mapping[str, Any] | None:
-    """Control → measure → figures, or None where the card has none."""
-    heads = card.get("figures", {}).get(arrangement, {})
-    return heads.get(head, {}).get("advantages", {}).get(method)
-
-
-def _words(names: Sequence[str]) -> str:
-    return " or ".join(CONTROLS[name] for name in names)
-
-
-def markdown(card: Mapping[str, Any]) -> str:
-    """The figures as Markdown tables, one per arrangement and head."""
-    lines = []
-    for arrangement, heads in card["figures"].items():
-        for head, figures in heads.items():
-            lines += [f"\n{head}, {arrangement} products ({card['photos']} photos)\n"]
-            lines += ["| map | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
-            for name, columns in figures["maps"].items():
-                title = f"*{name}*" if name in CONTROLS else name
-                cells = (_cell(columns.get(m)) for m in MEASURES)
-                lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    lines += _grid_lines(card.get("grid"))
-    lines += _heads_lines(card.get("heads"))
-    lines += _sanity_lines(card.get("sanity"))
-    return "\n".join(lines)
-
-
-def _grid_lines(grid: Mapping[str, Any] | None) -> list[str]:
-    if not grid or not any(grid["heads"].values()):
-        return []
-    names = list(next(filter(None, grid["heads"].values())))
-    lines = [
-        f"\nFour products in one picture ({grid['grids']} pictures): share of a label's evidence "
-        f"on its own product; {grid['chance']:.2f} by chance\n",
-        "| head | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
-    ]
-    for head, found in grid["heads"].items():
-        lines.append(f"| {head} | " + " | ".join(_cell(found.get(n)) for n in names) + " |")
-    return lines
-
-
-def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
-    if heads is None:
-        return []
-    lines = []
-    for place, found in heads["places"].items():
-        lines += [
-            f"\nShare of the evidence on the {place} ({found['photos']} photos have one; it covers "
-            f"{found['area']:.3f} of them)\n",
-            "| " + " | ".join(found["heads"]) + " |",
-            "|---" * len(found["heads"]) + "|",
-            "| " + " | ".join(_cell(x) for x in found["heads"].values()) + " |",
-        ]
-    names = sorted({name for pair in heads["overlap"] for name in pair.split()})
-    lines += [
-        f"\nRank correlation of the heads' maps ({heads['photos']} photos)\n",
-        "| | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
-    ]
-    for a in names:
-        pairs = (heads["overlap"].get(f"{a} {b}", heads["overlap"].get(f"{b} {a}")) for b in names)
-        cells = ("–" if value is None else f"{value:.2f}" for value in pairs)
-        lines.append(f"| {a} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:
-    if sanity is None:
-        return []
-    stages = [
-        stage["layers"] for heads in sanity["maps"].values() for stage in next(iter(heads.values()))
-    ]
-    counts = sorted(set(stages))
-    lines = [
-        f"\nRank correlation with the trained network's map, weights shuffled from the heads down "
-        f"({sanity['photos']} photos; layers shuffled so far)\n",
-        "| map | " + " | ".join(f"{n} layers" for n in counts) + " |",
-        "|---" * (len(counts) + 1) + "|",
-    ]
-    for name, heads in sanity["maps"].items():
-        for head, found in heads.items():
-            lines.append(
-                f"| {name}, {head} | " + " | ".join(_cell(stage) for stage in found) + " |"
-            )
-    return lines
-
-
 def _measure_photo(
     classifier: FashionClassifier,
     photo: np.ndarray,
@@ -378,7 +242,7 @@ def _measure_photo(
     }
     others = {h: next(o for o in cam if o != h) for h in heads} if len(heads) == 1 else {}
     for h in heads:
-        maps[f"softened {h}"] = controls.softened(cam[h])
+        maps[f"softened {h}"] = controls.softened(cam[h], len(reading.features))
         for name in names:
             maps[_key(name, h)] = found[name][h].heatmap
     for h in {*heads, *others.values()}:
@@ -429,20 +293,6 @@ def _table(
         }
         for name in figures[0]
     }
-
-
-def _beats(advantage: Mapping[str, Mapping[str, float]]) -> bool:
-    return all(advantage[m]["low"] > 0 for m in JUDGED)
-
-
-def _loses(advantage: Mapping[str, Mapping[str, float]]) -> bool:
-    return any(advantage[m]["high"] < 0 for m in JUDGED)
-
-
-def _cell(figure: Mapping[str, float] | None) -> str:
-    if figure is None:
-        return "–"
-    return f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
 
 
 def _resume(path: Path, settings: Mapping[str, Any]) -> list[Row]:

@@ -119,6 +119,11 @@ def test_controls_by_hand():
     assert contours[20, 24] > 10 * contours[30, 24] and contours[30, 12] > 10 * contours[5, 5]
     one = np.zeros((8, 6), np.float32)
     one[4, 3] = 1
-    soft = controls.softened(one)
+    soft = controls.softened(one, 8)
     assert soft.argmax() == one.argmax() and soft.sum() == pytest.approx(1, rel=0.05)
     assert soft[4, 4] / soft[4, 3] == pytest.approx(np.exp(-0.5), rel=0.05)
+    # One cell of the network's map is eight of a finer one: the blur is the same in the photo.
+    fine = np.zeros((64, 48), np.float32)
+    fine[32, 24] = 1
+    softer = controls.softened(fine, 8)
+    assert softer[40, 24] / softer[32, 24] == pytest.approx(np.exp(-0.5), rel=0.05)

@@ -37,17 +37,18 @@ def slow(heatmap, guide, radius, smoothness):
 
 def test_it_is_the_filter_of_the_paper():
     pixels = RNG.integers(0, 256, (16, 12, 3)).astype(np.uint8)
-    heatmap = RNG.normal(size=(16, 12)).astype(np.float32)
-    found = along_edges(heatmap, pixels, (16, 12), radius=2, smoothness=1e-2)
-    np.testing.assert_allclose(found, slow(heatmap, pixels / 255, 2, 1e-2), atol=1e-3)
+    heatmaps = RNG.normal(size=(2, 16, 12)).astype(np.float32)
+    found = along_edges(heatmaps, pixels, (16, 12), radius=2, smoothness=1e-2)
+    expected = [slow(heatmap, pixels / 255, 2, 1e-2) for heatmap in heatmaps]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_the_sum_stays_and_an_even_photo_only_smooths():
     heatmap = RNG.normal(size=(8, 6)).astype(np.float32)
     for pixels in (np.full((256, 192, 3), 200, np.uint8),
                    RNG.integers(0, 256, (256, 192, 3)).astype(np.uint8)):  # fmt: skip
-        assert along_edges(heatmap, pixels).sum() == pytest.approx(heatmap.sum(), abs=1e-3)
-    even = along_edges(heatmap, np.full((256, 192, 3), 200, np.uint8))
+        assert along_edges(heatmap[None], pixels).sum() == pytest.approx(heatmap.sum(), abs=1e-3)
+    (even,) = along_edges(heatmap[None], np.full((256, 192, 3), 200, np.uint8))
     assert even.shape == (64, 48) and even.std() * 64 < heatmap.std()
 
 
@@ -57,7 +58,7 @@ def test_evidence_moves_to_the_object_that_it_overlaps():
     pixels[64:192, 48:144] = 40
     heatmap = np.zeros((8, 6), np.float32)
     heatmap[1:7, 1:5] = 1  # one cell further than the square on all sides but left and right
-    found = along_edges(heatmap, pixels)
+    (found,) = along_edges(heatmap[None], pixels)
     inside = np.zeros((64, 48), bool)
     inside[16:48, 12:36] = True
     rim = np.zeros((64, 48), bool)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from demo import handlers
-from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError, methods, trust
+from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError, methods, trust_card
 from fashion_xai.labels import Vocabulary
 from tests import garments
 
@@ -75,12 +75,20 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
     shown = {m: handlers.card(small, analysis, "season", None, m) for m in methods.CLOSED}
     assert len({str(shown_map(html)["cells"]) for html in shown.values()}) == len(shown)
     assert all("Not measured how faithful this map is." in html for html in shown.values())
-    better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust.JUDGED}
-    head = {"advantages": {"layercam": dict.fromkeys(trust.CONTROLS, better)}}
-    card = {"photos": 7, "figures": {a: {"season": head} for a in trust.ARRANGEMENTS}}
+    better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust_card.JUDGED}
+    head = {
+        "advantages": {"layercam": dict.fromkeys(trust_card.CONTROLS, better)},
+        "maps": {n: {m: {"mean": 0.125} for m in trust_card.JUDGED} for n in trust_card.CONTROLS}
+        | {"layercam": {m: {"mean": 0.75} for m in trust_card.JUDGED}},
+    }
+    figures = {a: {"season": head} for a in trust_card.ARRANGEMENTS}
+    card = {"photos": 7, "split": "test", "figures": figures}
     monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=card))
     html = handlers.card(small, analysis, "season", None, "layercam")
     assert "placed anywhere: better than every map" in html and "7 photos" in html
+    assert "<summary>trust: beats 5 of 5 controls placed, 5 of 5 centred</summary>" in html
+    assert '<th scope="row">this map</th><td>0.75</td>' in html
+    assert '<th scope="row">a blob in the centre</th><td>0.12</td>' in html
     assert "Not measured" in handlers.card(small, analysis, "season", None, "gradcam")
 
 

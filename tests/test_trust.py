@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_xai import methods, trust
+from fashion_xai import methods, trust, trust_card
 from fashion_xai.__main__ import main
 from fashion_xai.bundle import TRUST
 from fashion_xai.catalogue import Catalogue
@@ -41,11 +41,11 @@ def test_the_card_holds_every_map_beside_every_control(made):
     assert card["heads"]["photos"] == 5 and len(card["heads"]["overlap"]) == 15
     assert card["grid"] == {"grids": 2, "chance": 0.25, "heads": {"season": {}}}  # 3 seasons drawn
     assert "sanity" not in card
-    for arrangement in trust.ARRANGEMENTS:
+    for arrangement in trust_card.ARRANGEMENTS:
         (head,) = card["figures"][arrangement]
         assert head == "season"
         maps = card["figures"][arrangement][head]["maps"]
-        assert set(maps) == {*methods.CLOSED, *trust.CONTROLS}
+        assert set(maps) == {*methods.CLOSED, *trust_card.CONTROLS}
         for figures in maps.values():
             assert {"deletion", "insertion", "road", "mufidelity"} <= set(figures)
             assert all(f["low"] <= f["mean"] <= f["high"] for f in figures.values())
@@ -59,7 +59,7 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
     args = ["trust", "--bundle", str(folder), "--data", str(drawn), "--out", str(made)]
     assert main([*args, *FEW, "--write-bundle"]) == 0
     loaded = FashionClassifier.load(folder).bundle
-    assert trust.verdict(loaded.trust, "season", "layercam").startswith("Faithful? ")
+    assert trust_card.verdict(loaded.trust, "season", "layercam").startswith("Faithful? ")
     other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
     (folder / TRUST).write_text(json.dumps(other))
     assert FashionClassifier.load(folder).bundle.trust == {}
@@ -120,7 +120,7 @@ def rows_where(gradcam, control, arrangement="placed"):
             "figures": {
                 "season": {
                     "gradcam": figures(gradcam),
-                    **{c: figures(control) for c in trust.CONTROLS},
+                    **{c: figures(control) for c in trust_card.CONTROLS},
                 }
             },
         }
@@ -153,15 +153,15 @@ def test_advantages_by_hand():
 def test_verdicts(own, rival, words):
     rows = rows_where(own, rival) + rows_where(GOOD, BAD, "centred")
     card = {"photos": 5, "figures": trust.summarise(rows)}
-    text = trust.verdict(card, "season", "gradcam")
+    text = trust_card.verdict(card, "season", "gradcam")
     assert text.startswith("Faithful? Product placed anywhere: ") and words in text.split(";")[0]
     assert text.endswith("in the centre: better than every map that knows nothing of the answer.")
-    assert trust.verdict(card, "season", "occlusion") == ""
-    assert trust.verdict({}, "season", "gradcam") == ""
-    assert "| *centre* |" in trust.markdown(card)
-    assert trust.badge(card, "season", "occlusion") == ""
+    assert trust_card.verdict(card, "season", "occlusion") == ""
+    assert trust_card.verdict({}, "season", "gradcam") == ""
+    assert "| *centre* |" in trust_card.markdown(card)
+    assert trust_card.badge(card, "season", "occlusion") == ""
     n = 5 if own is GOOD else 0
-    assert trust.badge(card, "season", "gradcam") == (
+    assert trust_card.badge(card, "season", "gradcam") == (
         f"trust: beats {n} of 5 controls placed, 5 of 5 centred"
     )
 
@@ -175,7 +175,7 @@ def test_the_grid_and_the_places_in_words():
         "grid": {"grids": 12, "chance": 0.25, "heads": {"season": {}, "gender": {"cam": figure}}},
         "heads": {"photos": 5, "overlap": {"gender season": 0.5}, "places": {"face": place}},
     }
-    text = trust.markdown(card)
+    text = trust_card.markdown(card)
     assert "| gender | 0.710 (0.660–0.760) |" in text and "| season | – |" in text
     assert "on the face (4 photos have one; it covers 0.300 of them)" in text
     assert "| gender | – | 0.50 |" in text
@@ -186,7 +186,7 @@ def test_one_measure_without_a_clear_advantage_is_no_better():
     for i, row in enumerate(rows[:5]):
         row["figures"]["season"]["centre"]["deletion"] = 0.1 + (0.1 if i % 2 else -0.1)
     card = {"photos": 5, "figures": trust.summarise(rows)}
-    text = trust.verdict(card, "season", "gradcam")
+    text = trust_card.verdict(card, "season", "gradcam")
     assert text.startswith(
         "Faithful? Product placed anywhere: no better than a blob in the centre;"
     )
