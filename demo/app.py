@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run as a script,
 
 import gradio as gr
 
-from demo import about, audit_tab, batch_tab, explain_tab, log, service
+from demo import about, audit_tab, batch_tab, explain_tab, log, service, uploads
 from demo.crowd import WAITING, Crowd
 from demo.results import Results
 from fashion_xai import (
@@ -101,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.mcp and importlib.util.find_spec("mcp") is None:
         print('error: --mcp needs: pip install "gradio[mcp]"', file=sys.stderr)
         return 1
+    uploads.open_no_address()
     crowd = Crowd(classifier)
     results = Results()
     page = build(crowd, results, audit, args.verdicts)

@@ -48,7 +48,7 @@ def build(crowd: Crowd) -> None:
             file = gr.DownloadButton(value=str(folder / "answers.csv"), interactive=True)
             yield gr.skip(), gr.skip(), file
 
-    def endpoint(files: list[str]):
+    def answer_batch(files: list[str]):
         """Six attributes of each photo; a zip's photos count one by one."""
         with log.request("api batch") as line:
             try:
@@ -69,5 +69,5 @@ def build(crowd: Crowd) -> None:
     alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "batch"}
     files.change(run, files, [says, shown, save], api_visibility="private", **alone)
     gr.Button(visible=False).click(
-        endpoint, files, gr.JSON(visible=False), api_name="batch", **alone
+        answer_batch, files, gr.JSON(visible=False), api_name="batch", **alone
     )

@@ -12,7 +12,7 @@ import gradio as gr
 import matplotlib
 import numpy as np
 
-from demo import handlers, log, whatif
+from demo import handlers, log, uploads, whatif
 from demo.crowd import MOST, Busy, Crowd
 from demo.results import Results
 from fashion_xai import ImageError, methods, overlay, report
@@ -78,18 +78,6 @@ def script() -> str:
     code = (HERE / "cards.js").read_text(encoding="utf-8")
     settings = f"const OPACITY = {OPACITY / 100}, COLOURS = {json.dumps(colours)};"
     return f"<script>{settings}\n{code}</script>"
-
-
-def photo_input(**options) -> gr.Image:
-    """An image input that hands over the file as it came.
-
-    ``gr.Image`` decodes before our function runs: for a file it cannot read the visitor would
-    get its technical error and never our sentence. (Replaced on the instance: for a subclass
-    Gradio would write a stub file beside this one.)
-    """
-    photo = gr.Image(type="filepath", **options)
-    photo.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
-    return photo
 
 
 def build(crowd: Crowd, results: Results) -> None:
@@ -215,7 +203,7 @@ def build(crowd: Crowd, results: Results) -> None:
     gr.Markdown(INTRO)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            photo = photo_input(
+            photo = uploads.photo_input(
                 label="Photo",
                 sources=["upload", "clipboard", "webcam"],
                 height=300,

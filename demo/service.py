@@ -16,6 +16,7 @@ from starlette.routing import Route
 from demo import handlers, log
 from demo.crowd import Busy, Crowd
 from demo.results import Results
+from demo.uploads import NoAddresses
 from fashion_xai import ImageError, images, methods, report
 from fashion_xai.bundle import MODEL
 
@@ -121,7 +122,7 @@ def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict
             Route("/api/predict", predict, methods=["POST"]),
             Route("/api/explain", explain, methods=["POST"]),
         ],
-        "middleware": [Middleware(SecurityHeaders)],
+        "middleware": [Middleware(SecurityHeaders), Middleware(NoAddresses)],
     }
 
 
