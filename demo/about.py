@@ -117,22 +117,34 @@ def _figures(card: dict) -> str:
 
 def _trust(classifier: FashionClassifier) -> str:
     """What the trust card says of each head's map by each method that the page offers."""
-    card = classifier.bundle.trust
-    rows = [
-        [head, methods.METHODS[name].title, says]
-        for head in classifier.attributes
-        for name in methods.CLOSED
-        if (says := trust_card.verdict(card, head, name))
-    ]
+    card, heads = classifier.bundle.trust, classifier.attributes
+    rows, sentences = [], []
+    for name in methods.CLOSED:
+        beaten = [trust_card.beaten(card, head, name) for head in heads]
+        if not any(beaten):
+            continue
+        title = methods.METHODS[name].title
+        cells = (f"{b['placed']} · {b['centred']}" if b else "–" for b in beaten)
+        rows.append([title + (" (shown first)" if name == methods.DEFAULT else ""), *cells])
+        sentences += [
+            [head, title, trust_card.verdict(card, head, name)]
+            for head, found in zip(heads, beaten, strict=True)
+            if found
+        ]
     if not rows:
         return report.paragraph("Not measured: python -m fashion_xai trust does it.")
     text = (
-        f"On {card['photos']} products the network was asked again with parts of the photo hidden, "
-        "the most important ones first by each map and by maps that know nothing: random cells, a "
-        "blob in the centre, plain contours, the map itself blurred, and other heads' maps. A map "
-        "is better only where deletion, insertion and ROAD all say so beyond chance."
+        f"On {card['photos']} products of the {card['split']} split the network was asked again "
+        "with parts of the photo hidden, the most important ones first, by each map and by five "
+        f"controls: {', '.join(trust_card.CONTROLS.values())}. A map beats a control only where "
+        "deletion, insertion and ROAD all say so beyond chance. In the table: how many of the five "
+        "each map beats, with the product placed anywhere · as photographed, in the centre."
     )
-    return report.paragraph(text) + report.table(["head", "map", "what was found"], rows)
+    return (
+        report.paragraph(text)
+        + report.table(["map", *heads], rows)
+        + report.folded("In words", report.table(["head", "map", "what was found"], sentences))
+    )
 
 
 def _span(interval, unit: float) -> str:

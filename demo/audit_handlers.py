@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from demo.handlers import note
 from fashion_xai import confusions, gallery, matrix_picture, report, slices, verdicts
 from fashion_xai.audited import Audit
 from fashion_xai.verdicts import Verdict
@@ -243,8 +244,3 @@ def about(audit: Audit, file: Path | None) -> str:
     if file is None:
         parts.append("Verdicts can be given when it was started with --verdicts FILE.")
     return note(" ".join(parts))
-
-
-def note(text: str) -> str:
-    """A sentence, escaped."""
-    return f'<p class="note">{escape(text)}</p>'

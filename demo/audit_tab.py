@@ -9,6 +9,7 @@ import gradio as gr
 
 from demo import audit_handlers as handlers
 from demo.audit_handlers import Filters
+from demo.handlers import note
 from fashion_xai import gallery
 from fashion_xai.audited import Audit
 from fashion_xai.verdicts import VERDICTS
@@ -19,7 +20,6 @@ CSS = """
 .detail figure img {max-width: 100%; margin: 0;}
 .detail figcaption, .shared figcaption {font-size: .8rem; color: var(--body-text-color);}
 .detail h3 {overflow-wrap: anywhere;}
-.note {color: var(--body-text-color);}
 #matrix img {object-fit: contain; cursor: pointer;}
 """
 
@@ -144,11 +144,11 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
 
     def judge(head, state, verdict):
         if verdicts is None or not state.get("id") or not verdict:
-            return handlers.note("Choose a photo and a verdict first.")
+            return note("Choose a photo and a verdict first.")
         try:
             return handlers.judge(audit, verdicts, head, state["id"], verdict)
         except (ValueError, OSError) as error:
-            return handlers.note(f"Not kept: {error}")
+            return note(f"Not kept: {error}")
 
     def forget(state):
         return {**state, "ids": [], "id": None, "pair": None}, [], "", "", None, ""

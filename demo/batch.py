@@ -102,11 +102,12 @@ def csv_text(attributes: Sequence[str], rows: Sequence[Done]) -> str:
     return report.csv_text(header, lines)
 
 
-def summary(rows: Sequence[Done], total: int) -> str:
-    """A sentence on how far the batch is."""
+def progress(rows: Sequence[Done], total: int) -> str:
+    """How far the batch is: a bar and a sentence, as HTML."""
     bad = sum(row.answer is None for row in rows)
     left = f"; {bad} could not be used, the table says why" if bad else ""
-    return f"{len(rows)} of {total} files{left}."
+    bar = f'<progress max="{total}" value="{len(rows)}" aria-label="files done"></progress>'
+    return bar + handlers.note(f"{len(rows)} of {total} files{left}.")
 
 
 def _one(crowd: Crowd, name: str, source: Path | tuple[Path, str]) -> Done:

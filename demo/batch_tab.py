@@ -15,6 +15,7 @@ from fashion_xai import ImageError, report
 
 CSS = """
 .batch {overflow-x: auto;}
+#batch-message progress {width: 100%; accent-color: var(--color-accent);}
 .batch table {border-collapse: collapse; width: 100%; font-size: .9rem;}
 .batch th, .batch td {padding: 4px 10px; text-align: left;
   border-bottom: 1px solid var(--border-color-primary);}
@@ -37,8 +38,8 @@ def build(crowd: Crowd) -> None:
                 for number, total, row in batch.work(crowd, paths):
                     rows.append(row)
                     if number == total or number % 10 == 0:
-                        says = batch.summary(rows, total)
-                        yield message(says), batch.table(attributes, rows), gr.skip()
+                        says = batch.progress(rows, total)
+                        yield says, batch.table(attributes, rows), gr.skip()
             except (ImageError, Busy) as error:
                 yield message(str(error)), batch.table(attributes, rows), gr.skip()
             line.facts["files"] = len(rows)

@@ -46,7 +46,7 @@ CSS = """
 .card .trust {font-size: .8rem; margin: 4px 0 0; border-left: 3px solid var(--color-accent);
   padding-left: 8px;}
 .card .trust summary {cursor: pointer;} .card .trust p {margin: 6px 0;}
-.card .trust ul {margin: 6px 0; padding-left: 16px;}
+.card .trust ul {margin: 6px 0; padding-left: 16px;} .card .trust li {display: list-item;}
 .card .trust table {border-collapse: collapse; margin: 6px 0; width: 100%;}
 .card .trust th, .card .trust td {font-weight: 400; padding: 1px 6px 1px 0; text-align: right;
   border-bottom: 1px solid var(--border-color-primary);}
@@ -56,7 +56,14 @@ CSS = """
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
   font-weight: 600;}
 #shown-photo {display: none;}
+.card .trust summary::marker {color: var(--color-accent);}
+@media (max-width: 767px) {
+  #stage {flex-direction: column;} #photo-side {display: contents;} #controls {order: 2;}
+}
 #link a {color: var(--body-text-color); text-decoration: underline;}
+:is(.card, .batch, .about, #outcome) :is(table, tr, th, td) {border-width: 0 0 1px !important;
+  border-color: var(--border-color-primary) !important;}
+.note {color: var(--body-text-color);}
 .whatif {border-collapse: collapse; width: 100%;}
 .whatif th, .whatif td {padding: 3px 10px; text-align: left;
   border-bottom: 1px solid var(--border-color-primary); white-space: nowrap;}
@@ -201,8 +208,8 @@ def build(crowd: Crowd, results: Results) -> None:
 
     state = gr.State(time_to_live=3600)
     gr.Markdown(INTRO)
-    with gr.Row():
-        with gr.Column(scale=1, min_width=260):
+    with gr.Row(elem_id="stage"):
+        with gr.Column(scale=1, min_width=260, elem_id="photo-side"):
             photo = uploads.photo_input(
                 label="Photo",
                 sources=["upload", "clipboard", "webcam"],
@@ -211,21 +218,6 @@ def build(crowd: Crowd, results: Results) -> None:
             )
             message = gr.HTML(elem_id="message", padding=False)
             shown = gr.HTML(elem_id="shown-photo", padding=False)
-            opacity = gr.Slider(
-                0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
-            )
-            scale = gr.Radio(
-                [("each map its own", "own"), ("one for all maps", "shared")],
-                value="own",
-                label="Scale",
-                elem_id="scale",
-            )
-            method = gr.Radio(
-                [(methods.METHODS[name].title, name) for name in methods.CLOSED],
-                value=methods.DEFAULT,
-                label="Map",
-                elem_id="method",
-            )
             gr.Examples(
                 sorted(str(p) for p in (HERE / "examples").glob("*.png")),
                 photo,
@@ -233,7 +225,23 @@ def build(crowd: Crowd, results: Results) -> None:
                 cache_examples=False,
                 api_visibility="private",
             )
-            gr.Markdown(READING)
+            with gr.Column(elem_id="controls"):  # on a phone below the answers
+                opacity = gr.Slider(
+                    0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity"
+                )
+                scale = gr.Radio(
+                    [("each map its own", "own"), ("one for all maps", "shared")],
+                    value="own",
+                    label="Scale",
+                    elem_id="scale",
+                )
+                method = gr.Radio(
+                    [(methods.METHODS[name].title, name) for name in methods.CLOSED],
+                    value=methods.DEFAULT,
+                    label="Map",
+                    elem_id="method",
+                )
+                gr.Markdown(READING)
         with gr.Column(scale=3):
             cards, menus, rivals = [], [], []
             for first in range(0, len(attributes), 3):
@@ -241,12 +249,15 @@ def build(crowd: Crowd, results: Results) -> None:
                     for attribute in attributes[first : first + 3]:
                         with gr.Column(min_width=210):
                             cards.append(gr.HTML(handlers.empty_card(attribute)))
-                            menus.append(
-                                gr.Dropdown(label=f"explain {attribute} as", interactive=False)
-                            )
-                            rivals.append(
-                                gr.Dropdown(label=f"{attribute}: rather than", interactive=False)
-                            )
+                            with gr.Accordion(f"{attribute}: why not another?", open=False):
+                                menus.append(
+                                    gr.Dropdown(label=f"explain {attribute} as", interactive=False)
+                                )
+                                rivals.append(
+                                    gr.Dropdown(
+                                        label=f"{attribute}: rather than", interactive=False
+                                    )
+                                )
             with gr.Row():
                 make = gr.Button("Save what is shown", interactive=False, elem_id="save")
                 sheet = gr.DownloadButton("Contact sheet (PNG)", interactive=False)

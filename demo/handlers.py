@@ -148,8 +148,13 @@ def empty_card(attribute: str) -> str:
     )
 
 
+def note(text: str) -> str:
+    """A sentence, escaped."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
 def message(text: str) -> str:
-    """A sentence for the visitor, read out by screen readers."""
+    """A complaint for the visitor, read out by screen readers."""
     return f'<p class="message" role="alert">{escape(text)}</p>' if text else ""
 
 

@@ -26,16 +26,24 @@ JUDGED = ("deletion", "insertion", "road")
 ARRANGEMENTS = ("centred", "placed")
 
 
+def beaten(card: Mapping[str, Any], head: str, method: str) -> dict[str, int]:
+    """Arrangement → how many of :data:`CONTROLS` a head's map by a method beats: by deletion,
+    insertion and ROAD, each with an interval apart from zero. Empty where not measured."""
+    found = {}
+    for arrangement in ARRANGEMENTS:
+        advantages = _advantages(card, arrangement, head, method)
+        if advantages is not None:
+            found[arrangement] = sum(_beats(advantages[c]) for c in CONTROLS)
+    return found
+
+
 def badge(card: Mapping[str, Any], head: str, method: str) -> str:
     """How many controls a head's map by a method beats, in few words; '' where not measured."""
-    beaten = []
-    for arrangement in ("placed", "centred"):
-        advantages = _advantages(card, arrangement, head, method)
-        if advantages is None:
-            return ""
-        beaten.append(sum(_beats(advantages[c]) for c in CONTROLS))
-    return "trust: beats {} of {n} controls placed, {} of {n} centred".format(
-        *beaten, n=len(CONTROLS)
+    found, n = beaten(card, head, method), len(CONTROLS)
+    if len(found) < len(ARRANGEMENTS):
+        return ""
+    return (
+        f"trust: beats {found['placed']} of {n} controls placed, {found['centred']} of {n} centred"
     )
 
 

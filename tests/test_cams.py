@@ -203,12 +203,16 @@ def test_the_log_odds_do_not_see_what_all_labels_share(shipped, photos):
     np.testing.assert_allclose(before, after, atol=1e-4)
     plain = cams.grad_cam(reading.features, (kernel + shared[:, None]) @ one)
     assert np.abs(plain - cams.grad_cam(reading.features, kernel @ one)).max() > 0.01
-    e = shipped.explanations(reading, ["articleType"], {"articleType": "Shirts"})["articleType"]
-    assert e.method == methods.DEFAULT == "gradcam-odds"
+    asked = (reading, ["articleType"], {"articleType": "Shirts"}, None)
+    e = shipped.explanations(*asked, "gradcam-odds")["articleType"]
     np.testing.assert_allclose(e.heatmap, before, atol=1e-6)
     rivals = cams.against_rivals(one, logits)
     total = e.heatmap.sum() + shipped.biases["articleType"] @ rivals
     assert total == pytest.approx(logits @ rivals, abs=1e-4)
+    # What is shown where nobody chooses is this map along the photo's edges: its sum stays.
+    (shown,) = shipped.explanations(*asked[:3]).values()
+    assert shown.method == methods.DEFAULT == "guided" and shown.heatmap.shape == (64, 48)
+    assert shown.heatmap.sum() == pytest.approx(e.heatmap.sum(), abs=1e-3)
 
 
 def test_a_group_is_the_mean_of_its_labels_and_the_runner_up_the_second(shipped, photos):
