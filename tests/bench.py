@@ -41,7 +41,7 @@ def main() -> None:
     print(f"input {height}×{width}, {os.cpu_count()} cores, medians of {args.rounds} rounds")
     print(
         "| batch | forward pass | six predictions + six Grad-CAMs | with six LayerCAMs too "
-        "| six maps as shown by default | GradientTape ×6 | tf-keras-vis ×6 | peak memory of the process |"
+        "| six maps as shown by default | GradientTape ×6 | tf-keras-vis ×6 | peak memory |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for batch in args.batches:

@@ -85,8 +85,8 @@ def test_what_is_over_the_limit_is_named_as_not_done(crowd, photos, tmp_path, mo
     rows = run(crowd, zipped(tmp_path / "five.zip", {f"{i}.png": data for i in range(5)}))
     assert [row.reason for row in rows[2:]] == ["not done: over 2 photos"] * 3
     html = batch.progress(rows, 5)
-        assert "5 of 5 files; 3 could not be used, the table says why." in html
-        assert '<progress max="5" value="5"' in html and 'role="alert"' not in html
+    assert "5 of 5 files; 3 could not be used, the table says why." in html
+    assert '<progress max="5" value="5"' in html and 'role="alert"' not in html
 
 
 def test_encrypted_and_damaged_entries_are_listed(crowd, photos, tmp_path):
