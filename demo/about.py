@@ -133,12 +133,13 @@ def _trust(classifier: FashionClassifier) -> str:
         ]
     if not rows:
         return report.paragraph("Not measured: python -m fashion_xai trust does it.")
+    counts = sorted(filter(None, (trust_card.photos(card, head) for head in heads)))
     text = (
-        f"On {card['photos']} products of the {card['split']} split the network was asked again "
-        "with parts of the photo hidden, the most important ones first, by each map and by five "
-        f"controls: {', '.join(trust_card.CONTROLS.values())}. A map beats a control only where "
-        "deletion, insertion and ROAD all say so beyond chance. In the table: how many of the five "
-        "each map beats, with the product placed anywhere · as photographed, in the centre."
+        f"On {counts[0]} to {counts[-1]} products of the {card['split']} split the network was "
+        "asked again with parts of the photo hidden, the most important ones first, by each map "
+        f"and by five controls: {', '.join(trust_card.CONTROLS.values())}. A map beats a control "
+        "only where deletion, insertion and ROAD all say so beyond chance. The table holds how "
+        "many of the five each map beats, the product placed anywhere · as photographed."
     )
     return (
         report.paragraph(text)

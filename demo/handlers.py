@@ -268,10 +268,11 @@ def _badge(classifier: FashionClassifier, explanation: Explanation) -> str:
     meanings = "".join(
         f"<li><b>{name}</b>: {escape(text)}</li>" for name, text in trust_card.MEANINGS.items()
     )
+    where = f"{trust_card.photos(card, attribute)} photos of the {card['split']} split"
     return (
         f'<details class="trust"><summary>{escape(short)}</summary><p>{escape(says)}</p>'
         f"{tables}<ul>{meanings}</ul>"
-        f"<p>Means over {card['photos']} photos of the {escape(card['split'])} split.</p></details>"
+        f"<p>Means over {escape(where)}.</p></details>"
     )
 
 

@@ -214,7 +214,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     command.add_argument("--full", action="store_true", help="all heads and all methods: hours")
     command.add_argument(
-        "--write-bundle", action="store_true", help="keep the card in the bundle, for its badges"
+        "--write-bundle",
+        action="store_true",
+        help="keep the card in the bundle, for its badges; heads measured there before stay",
     )
     command.set_defaults(run=measure_trust)
     return parser.parse_args(argv)
@@ -346,7 +348,8 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     for line in card["rejected"]:
         print(f"left out: {line}", file=sys.stderr)
     if args.write_bundle:
-        write(classifier.bundle.folder / TRUST, json.dumps(card) + "\n")
+        kept = trust.merged(classifier.bundle.trust, card)
+        write(classifier.bundle.folder / TRUST, json.dumps(kept) + "\n")
     print(f"Card: {args.out / TRUST}")
     return 0
 

@@ -134,8 +134,9 @@ class FashionClassifier:
 
         Args:
             photos: one photo, or a list of them.
-            method: a name of :mod:`fashion_xai.methods`. The default explains the log-odds: why
-                this label rather than its rivals. The cells of "gradcam" sum to the logit.
+            method: a name of :mod:`fashion_xai.methods`. The default explains the log-odds, why
+                this label rather than its rivals, along the photo's edges; "gradcam-odds" is the
+                same in the network's own cells. The cells of "gradcam" sum to the logit.
             attributes: which heads; None for all.
             targets: attribute → label to explain; the predicted one where not given. Of several
                 labels the mean of their logits is explained.

@@ -297,7 +297,7 @@ CLOSED = ("gradcam-odds", "guided", "gradcam", "layercam", "eigencam")
 """Those that come from the forward pass alone."""
 
 DEFAULT = "guided"
-"""What is shown where nobody chooses; by the trust card's figures."""
+"""What is shown where nobody chooses; by faithfulness on validation photos (see the README)."""
 
 NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.twins)}
 """Every accepted name, twins included → its method."""

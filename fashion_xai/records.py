@@ -48,7 +48,7 @@ class Explanation:
         layer: the layer whose features are explained.
         heatmap: float32 (h, w), raw. For "gradcam" in logits per cell: its sum plus the head's
             bias is the target's logit (with ``against``: the difference of both). For
-            "gradcam-odds" less the mean logit of the rivals, see ``cams.against_rivals``.
+            "gradcam-odds" and "guided" less the rivals' mean logit, see ``cams.against_rivals``.
         box: where the photo lies inside the padded input, in pixels.
     """
 

@@ -113,6 +113,30 @@ def make_card(
     return card
 
 
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """A card with what the new one measured and what only the old one did.
+
+    Heads can so be measured one by one, each on as many photos as it needs. A card of another
+    model or another split is replaced as a whole.
+    """
+    if any(old.get(key) != new[key] for key in ("model", "split")):
+        return dict(new)
+    card = {**old, **new}
+    card["figures"] = {
+        arrangement: {**old["figures"].get(arrangement, {}), **heads}
+        for arrangement, heads in new["figures"].items()
+    }
+    if "grid" in old and "grid" in new:
+        card["grid"] = {**new["grid"], "heads": {**old["grid"]["heads"], **new["grid"]["heads"]}}
+    if "sanity" in old and "sanity" in new:
+        maps = {**old["sanity"]["maps"]}
+        for name, heads in new["sanity"]["maps"].items():
+            maps[name] = {**maps.get(name, {}), **heads}
+        card["sanity"] = {**new["sanity"], "maps": maps}
+    card["rejected"] = sorted({*old["rejected"], *new["rejected"]})
+    return card
+
+
 def benchmark(
     classifier: FashionClassifier,
     photos: Iterable[tuple[str, np.ndarray]],
@@ -193,9 +217,9 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """The card's figures.
 
     Returns:
-        arrangement → head → ``"maps"``: map → measure → mean, low, high; and ``"advantages"``:
-        method → control → measure → mean, low, high of the paired difference, positive where the
-        method is better. Intervals: 95 %, bootstrap over photos.
+        arrangement → head → ``"photos"``, how many; ``"maps"``: map → measure → mean, low, high;
+        ``"advantages"``: method → control → measure → mean, low, high of the paired difference,
+        positive where the method is better. Intervals: 95 %, bootstrap over photos.
     """
     card: dict[str, Any] = {}
     for arrangement in ARRANGEMENTS:
@@ -204,6 +228,7 @@ def summarise(rows: Sequence[Row]) -> dict[str, Any]:
             table = _table([figures[head] for figures in chosen])
             own = [name for name in table if name not in CONTROLS]
             card.setdefault(arrangement, {})[head] = {
+                "photos": len(chosen),
                 "maps": {
                     name: {m: mean_with_interval(x) for m, x in columns.items()}
                     for name, columns in table.items()

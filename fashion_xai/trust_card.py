@@ -75,6 +75,13 @@ MEANINGS = {
 """What each of :data:`JUDGED` measures, for someone who has never heard of it."""
 
 
+def photos(card: Mapping[str, Any], head: str) -> int:
+    """On how many photos a head was measured; 0 where it was not."""
+    return max(
+        (h[head]["photos"] for h in card.get("figures", {}).values() if head in h), default=0
+    )
+
+
 def compared(
     card: Mapping[str, Any], head: str, method: str
 ) -> dict[str, dict[str, dict[str, float]]]:
@@ -112,7 +119,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     lines = []
     for arrangement, heads in card["figures"].items():
         for head, figures in heads.items():
-            lines += [f"\n{head}, {arrangement} products ({card['photos']} photos)\n"]
+            lines += [f"\n{head}, {arrangement} products ({figures['photos']} photos)\n"]
             lines += ["| map | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
             for name, columns in figures["maps"].items():
                 title = f"*{name}*" if name in CONTROLS else name

@@ -77,6 +77,7 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
     assert all("Not measured how faithful this map is." in html for html in shown.values())
     better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust_card.JUDGED}
     head = {
+        "photos": 7,
         "advantages": {"layercam": dict.fromkeys(trust_card.CONTROLS, better)},
         "maps": {n: {m: {"mean": 0.125} for m in trust_card.JUDGED} for n in trust_card.CONTROLS}
         | {"layercam": {m: {"mean": 0.75} for m in trust_card.JUDGED}},

@@ -106,6 +106,26 @@ def test_rows_of_other_settings_are_refused(made, drawn, small_bundle, capsys):
     assert "no product of the bundle's train split" in capsys.readouterr().err
 
 
+def test_heads_measured_one_by_one_make_one_card():
+    def card(head, photos, method="gradcam", **other):
+        figures = {a: {head: {"photos": photos}} for a in trust_card.ARRANGEMENTS}
+        sanity = {"photos": photos, "maps": {method: {head: [photos]}}}
+        grid = {"grids": 2, "heads": {head: photos}}
+        base = {"model": "m", "split": "test", "figures": figures, "sanity": sanity, "grid": grid}
+        return {**base, "rejected": [f"id {photos}"], **other}
+
+    both = trust.merged(card("season", 4), card("gender", 9))
+    assert [trust_card.photos(both, h) for h in ("season", "gender", "colour")] == [4, 9, 0]
+    assert both["sanity"]["maps"] == {"gradcam": {"season": [4], "gender": [9]}}
+    assert both["grid"]["heads"] == {"season": 4, "gender": 9}
+    assert both["rejected"] == ["id 4", "id 9"]
+    again = trust.merged(both, card("season", 5, "layercam"))
+    assert trust_card.photos(again, "season") == 5
+    assert set(again["sanity"]["maps"]) == {"gradcam", "layercam"}
+    for old in ({}, card("gender", 9, model="n"), card("gender", 9, split="train")):
+        assert trust.merged(old, card("season", 4)) == card("season", 4)
+
+
 def rows_where(gradcam, control, arrangement="placed"):
     """Five photos on which Grad-CAM and all controls have these figures, a little noise added."""
     rng = np.random.default_rng(0)
