@@ -75,8 +75,8 @@ def run(
       label, 0–1, see :func:`fashion_xai.suspicious.label_quality`; null where it cannot be judged),
     - ``H_evidence`` (logits that speak for the prediction), ``H_off_product`` (share of that
       evidence on the background; null without a studio background),
-    - ``H_map`` (float16, the default map of the prediction) and, where it is wrong, ``H_true_map``,
-      ``H_difference`` (true rather than predicted: exact, its sum plus the biases' difference is
+    - ``H_map`` (float16, the :data:`METHOD` map of the prediction) and, where it is wrong,
+      ``H_true_map``, ``H_difference`` (true rather than predicted: exact, its sum plus the biases' difference is
       ``H_gap``) and ``H_gap`` (the true label's logit less the predicted one's).
 
     Args:
