@@ -76,8 +76,8 @@ def run(
     - ``H_evidence`` (logits that speak for the prediction), ``H_off_product`` (share of that
       evidence on the background; null without a studio background),
     - ``H_map`` (float16, the :data:`METHOD` map of the prediction) and, where it is wrong,
-      ``H_true_map``, ``H_difference`` (true rather than predicted: exact, its sum plus the biases' difference is
-      ``H_gap``) and ``H_gap`` (the true label's logit less the predicted one's).
+      ``H_true_map``, ``H_difference`` (true rather than predicted: exact, its sum plus the biases'
+      difference is ``H_gap``) and ``H_gap`` (the true label's logit less the predicted one's).
 
     Args:
         catalogue: with labels of the bundle's heads.
