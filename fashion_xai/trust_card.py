@@ -77,9 +77,9 @@ MEANINGS = {
 
 def photos(card: Mapping[str, Any], head: str) -> int:
     """On how many photos a head was measured; 0 where it was not."""
-    return max(
-        (h[head]["photos"] for h in card.get("figures", {}).values() if head in h), default=0
-    )
+    every = card.get("photos", 0)  # cards made before heads could be measured one by one
+    figures = card.get("figures", {}).values()
+    return max((heads[head].get("photos", every) for heads in figures if head in heads), default=0)
 
 
 def compared(

@@ -64,7 +64,7 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
     wrong = 0
     for product in catalogue.products[::5]:
         photo = catalogue.photo(product)
-        own = classifier.explain(photo)
+        own = classifier.explain(photo, audit.METHOD)
         for head, e in own.items():
             assert_close(opened.map(product.id, head), e.heatmap)
             assert opened.value(product.id, f"{head}_evidence") == pytest.approx(
@@ -88,7 +88,9 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
             assert_close(found, exact)
             rest = gap - biases[true] + biases[said]
             assert found.sum() == pytest.approx(rest, abs=1e-2)
-            theirs = classifier.explain(photo, attributes=[head], targets={head: true})[head]
+            theirs = classifier.explain(
+                photo, audit.METHOD, attributes=[head], targets={head: true}
+            )[head]
             assert_close(opened.map(product.id, head, "true_map"), theirs.heatmap)
     assert wrong > 3
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from fashion_xai.guided import along_edges
 
@@ -38,7 +39,7 @@ def slow(heatmap, guide, radius, smoothness):
 def test_it_is_the_filter_of_the_paper():
     pixels = RNG.integers(0, 256, (16, 12, 3)).astype(np.uint8)
     heatmaps = RNG.normal(size=(2, 16, 12)).astype(np.float32)
-    found = along_edges(heatmaps, pixels, (16, 12), radius=2, smoothness=1e-2)
+    found = along_edges(heatmaps, pixels, (16, 12), radius=2, smoothness=1e-2, sharpness=1)
     expected = [slow(heatmap, pixels / 255, 2, 1e-2) for heatmap in heatmaps]
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
@@ -58,7 +59,7 @@ def test_evidence_moves_to_the_object_that_it_overlaps():
     pixels[64:192, 48:144] = 40
     heatmap = np.zeros((8, 6), np.float32)
     heatmap[1:7, 1:5] = 1  # one cell further than the square on all sides but left and right
-    (found,) = along_edges(heatmap[None], pixels)
+    (found,) = along_edges(heatmap[None], pixels, sharpness=1)
     inside = np.zeros((64, 48), bool)
     inside[16:48, 12:36] = True
     rim = np.zeros((64, 48), bool)
@@ -68,3 +69,16 @@ def test_evidence_moves_to_the_object_that_it_overlaps():
     assert coarse[rim].mean() > 0.9 * coarse[inside].mean()
     assert found[rim].mean() < 0.8 * found[inside].mean()
     assert found[inside].std() < 0.01 * found[inside].mean()
+
+
+def test_the_rest_is_spread_by_one_cell_of_the_coarse_map():
+    """Checked with scipy's Gaussian: linear between the sharp map and its spread copy."""
+    pixels = RNG.integers(0, 256, (256, 192, 3)).astype(np.uint8)
+    heatmap = RNG.normal(size=(1, 8, 6)).astype(np.float32)
+    (sharp,) = along_edges(heatmap, pixels, sharpness=1)
+    soft = gaussian_filter(sharp, 64 / 8, mode="nearest", truncate=4)
+    for sharpness in (0, 0.35):
+        expected = sharpness * sharp + (1 - sharpness) * soft
+        expected += (heatmap.sum() - expected.sum()) / expected.size
+        (found,) = along_edges(heatmap, pixels, sharpness=sharpness)
+        np.testing.assert_allclose(found, expected, atol=1e-2 * sharp.std())

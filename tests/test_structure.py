@@ -8,13 +8,14 @@ import pytest
 
 from tests.conftest import ROOT
 
+TABS = ("explain_tab", "audit_tab", "batch_tab")
 PACKAGES = ("fashion_xai", "training", "demo")
 FORBIDDEN = {
     "fashion_xai": {"training", "demo", "tests", "gradio"},
     "training": {"demo", "tests", "gradio"},
     "demo": {"training", "tests"},
 }
-GRADIO = ("demo/app.py", "demo/explain_tab.py", "demo/audit_tab.py", "demo/batch_tab.py")
+GRADIO = tuple(f"demo/{name}.py" for name in ("app", "uploads", *TABS))
 ALLOWED_ONLY_IN = {
     "gradio": GRADIO,
     "tf_keras_vis": ("fashion_xai/gradients.py",),
