@@ -14,7 +14,7 @@ RADIUS = 4
 SMOOTHNESS = 1e-3
 """ε: colour variance (colours in 0–1) below which a window counts as even."""
 
-SHARPNESS = 0.35
+SHARPNESS = 0.25
 """Share of the answer that follows the edges; the rest is spread by a cell of the coarse map."""
 
 
