@@ -20,6 +20,13 @@ from tests import garments
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_ZIP = "fashion-product-images-small.zip"
+SLOW = ("test_train", "test_devices", "test_transfer", "test_tune", "test_space", "test_ablate")
+"""Files of over a minute, the longest first: so that no worker ends alone with one of them."""
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: place for place, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,17 @@ from fashion_xai.catalogue import Catalogue, summarise
 from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer, set_weights
 from fashion_xai.split import SPLITS, read_split, write_split
-from training import augment, checkpoint, command, config, dataset, devices, losses, splits
+from training import (
+    augment,
+    checkpoint,
+    command,
+    config,
+    dataset,
+    devices,
+    losses,
+    schedule,
+    splits,
+)
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.corrections import correct
@@ -195,13 +205,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     trainer = keras.Model(photos, heads, name="trainer")
     steps = math.ceil(len(data.train_rows) / settings.batch_size)
     warmup = min(int(settings.warmup * steps), steps * stage.epochs - 1)
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=stage.rate / 100,
-        warmup_target=stage.rate,
-        warmup_steps=warmup,
-        decay_steps=steps * stage.epochs - warmup,
-        alpha=0.01,
-    )
+    rate = schedule.WarmupCosine(stage.rate, warmup, steps * stage.epochs)
     trainer.compile(
         keras.optimizers.AdamW(
             rate,
@@ -217,6 +221,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
         jit_compile=use_gpu or keras.backend.backend() == "jax",
     )
     trainer.optimizer.build(trainer.trainable_variables)
+    build_metrics(trainer)
     keeper = Checkpoint(path, number, settings.patience, started)
     keeper.set_model(trainer)
     epoch = keeper.restore(*resumed) if resumed else 0
@@ -254,6 +259,18 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
                 f"bare step on one batch: {100 * (1 - progress.rate / bare):.0f} % for the input"
             )
     trainer.set_weights(keeper.best)
+
+
+def build_metrics(trainer: keras.Model) -> None:
+    """Make the variables of losses and metrics now.
+
+    Otherwise they appear while TensorFlow traces the first step, which it then traces once more.
+    """
+    logits = [keras.ops.zeros((1, *output.shape[1:])) for output in trainer.outputs]
+    labels = [keras.ops.zeros((1,), "int32") for _ in logits]
+    trainer.compute_loss(None, labels, logits)
+    trainer.compute_metrics(None, labels, logits)
+    trainer.reset_metrics()
 
 
 def measure_step(trainer: keras.Model, batches: dataset.Batches, rounds: int = 10) -> float:
