@@ -11,7 +11,7 @@ from fashion_xai.bundle import MODEL
 EXAMPLE = Path(__file__).resolve().parent / "examples" / "navy-blue-shirt.png"
 
 CSS = """
-.about {max-width: 62rem;}
+.about {max-width: 62rem;} .about .scroll {overflow-x: auto;}
 .about table {border-collapse: collapse; margin: .6rem 0; font-size: .9rem;}
 .about th, .about td {padding: 3px 10px; border-bottom: 1px solid var(--border-color-primary);
   text-align: left;}

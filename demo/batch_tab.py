@@ -15,7 +15,10 @@ from fashion_xai import ImageError, report
 
 CSS = """
 .batch {overflow-x: auto;}
-#batch-message progress {width: 100%; accent-color: var(--color-accent);}
+#batch-message progress {width: 100%; height: 8px;}
+#batch-message progress::-webkit-progress-bar {background: var(--border-color-primary);}
+#batch-message progress::-webkit-progress-value {background: var(--color-accent);}
+#batch-message progress::-moz-progress-bar {background: var(--color-accent);}
 .batch table {border-collapse: collapse; width: 100%; font-size: .9rem;}
 .batch th, .batch td {padding: 4px 10px; text-align: left;
   border-bottom: 1px solid var(--border-color-primary);}

@@ -67,7 +67,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str 
     body = "".join("<tr>" + "".join(_cell(x) for x in row) + "</tr>" for row in rows)
     named = f"<caption>{escape(caption)}</caption>" if caption else ""
     return (
-        f'<div class="scroll"><table>{named}<thead><tr>{top}</tr></thead>'
+        f'<div class="scroll" tabindex="0"><table>{named}<thead><tr>{top}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
