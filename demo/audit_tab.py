@@ -154,6 +154,8 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         return {**state, "ids": [], "id": None, "pair": None}, [], "", "", None, ""
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+    # By default a choice made while the one before is still on its way would be dropped.
+    latest = {**quiet, "trigger_mode": "always_last"}
     overview_io = (overview, [rate, *filters], [matrix, labels, table, sliced])
     suspects_io = (suspects, [head, shown], [listed, shown])
     opened = [shared, photos, shown]
@@ -168,11 +170,11 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         value,
         **quiet,
     )
-    matrix.select(from_matrix, [labels, shown, order, *filters], opened, **quiet)
-    table.select(from_table, [shown, order, *filters], opened, **quiet)
+    matrix.select(from_matrix, [labels, shown, order, *filters], opened, **latest)
+    table.select(from_table, [shown, order, *filters], opened, **latest)
     order.change(reorder, [shown, order, *filters], opened, **quiet)
-    photos.select(from_gallery, [head, shown], [detail, shown, verdict, kept], **quiet)
-    listed.select(from_suspects, [head, shown], [detail, shown, verdict, kept], **quiet)
+    photos.select(from_gallery, [head, shown], [detail, shown, verdict, kept], **latest)
+    listed.select(from_suspects, [head, shown], [detail, shown, verdict, kept], **latest)
     if verdicts is not None:
         keep.click(judge, [head, shown, verdict], kept, **quiet)
     page.load(*overview_io, **quiet).then(*suspects_io, **quiet)

@@ -299,7 +299,16 @@ def build(crowd: Crowd, results: Results) -> None:
         **network,
     )
     changes = [c.input for c in (method, *labels)]  # type: ignore[attr-defined]
-    gr.on(changes, redraw, [state, method, *labels], cards, show_progress="hidden", **private)
+    # By default a choice made while the one before is still on its way would be dropped.
+    gr.on(
+        changes,
+        redraw,
+        [state, method, *labels],
+        cards,
+        show_progress="hidden",
+        trigger_mode="always_last",
+        **private,
+    )
     make.click(save, [state, method, *labels], [sheet, text, link], **private)
     hide_it.click(hide_painted, [state, editor], outcome, **private, **network)
     hide_seen.click(hide_looked_at, [state, head], outcome, **private, **network)

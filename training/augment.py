@@ -8,13 +8,13 @@ exposure only as far as a colour keeps its name.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from fashion_xai.images import WHITE
+from training import scenery
 
 KINDS = ("none", "light", "medium", "strong")
 
@@ -39,7 +39,7 @@ def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
         layers += [RandomMirror(seed), RandomAffine(seed + 1, shift=0.06, scale=0.10)]
     elif kind != "none":
         placed = {"medium": 0.1, "strong": 0.2}[kind]
-        affine = RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=8, placed=placed)
+        affine = RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=12, placed=placed)
         layers += [RandomMirror(seed), affine]
     layers.append(RandomBackground(seed + 2, share=backgrounds))
     if kind == "medium":
@@ -151,22 +151,23 @@ class RandomAffine(Augmentation):
 class RandomBackground(Augmentation):
     """Set the product on another background, and drop the mask: 4 channels in, 3 out.
 
-    The backgrounds are drawn here: colour gradients under noise of several grains, stripes, and
-    enlarged, more or less blurred pieces of other photos of the batch.
+    Most come from a bank of scenery (:mod:`training.scenery`), mirrored, stretched and shifted; the
+    others are enlarged, more or less blurred pieces of other photos of the batch.
 
     Args:
         share: of the photos whose background is replaced.
     """
 
-    SIZE = (128, 96)
-    """Backgrounds are drawn at this size: a fifth of the cost, and rarely in focus anyway."""
+    BANK = 512
+    """Sceneries, made once: 42 MB."""
 
-    GRAINS: ClassVar = {(4, 3): 55, (12, 9): 45, (40, 30): 30}
-    """Noise: grid → largest standard deviation in grey levels."""
+    SIZE = (128, 96)
+    """Pieces of other photos are cut at this size: a fifth of the cost, and rarely in focus."""
 
     def __init__(self, seed, share, **kwargs):
         super().__init__(seed, **kwargs)
         self.share = share
+        self.bank = scenery.bank(self.BANK, seed) if share else None
 
     def call(self, photos, training=False):
         rgb, background = photos[..., :3], photos[..., 3:] / WHITE
@@ -174,64 +175,41 @@ class RandomBackground(Augmentation):
             return rgb
         # Stretched, so that the pale rim between product and studio goes with the studio.
         alpha = ops.minimum(1.6 * background, 1) * self.some(photos, self.share)
-        scenes = self.scenes(ops.image.resize(rgb, self.SIZE, interpolation="bilinear"))
-        scenes = ops.image.resize(scenes, ops.shape(rgb)[1:3], interpolation="bilinear")
-        return (1 - alpha) * rgb + alpha * scenes
+        return (1 - alpha) * rgb + alpha * self.scenes(rgb)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 3)
 
     def scenes(self, rgb):
         """A background per photo, (n, H, W, 3) in 0–255."""
-        drawn = self.gradient(rgb) + self.noise(rgb) + self.stripes(rgb)
-        borrowed = self.some(rgb, 0.4)
-        return ops.clip(borrowed * self.pieces(rgb) + (1 - borrowed) * drawn, 0, WHITE)
+        borrowed = self.uniform(rgb) < 0.2
+        return ops.clip(ops.where(borrowed, self.pieces(rgb), self.scenery(rgb)), 0, WHITE)
 
-    def gradient(self, rgb):
-        t = self.ramp(rgb)
-        first = self.uniform(rgb, 0, WHITE, 3)
-        # Rooms are paler than random colours.
-        first = first + self.uniform(rgb) * (ops.mean(first, axis=-1, keepdims=True) - first)
-        second = first + self.uniform(rgb, -90, 90, 3)
-        return first + ops.clip(t + 0.5, 0, 1) * (second - first)
-
-    def noise(self, rgb):
-        n, height, width = ops.shape(rgb)[:3]
-        total = 0.0
-        for grain, most in self.GRAINS.items():
-            grey = keras.random.normal((n, *grain, 1), seed=self.seeds)
-            colour = keras.random.normal((n, *grain, 3), seed=self.seeds)
-            field = ops.image.resize(grey + 0.3 * colour, (height, width), "bilinear")
-            total = total + ops.square(self.uniform(rgb)) * most * field
-        return total
-
-    def stripes(self, rgb):
-        strength = self.some(rgb, 0.3) * self.uniform(rgb, 10, 60)
-        waves = ops.exp(self.uniform(rgb, math.log(3), math.log(30)))
-        phase = self.uniform(rgb, 0, 2 * math.pi)
-        return strength * ops.sin(2 * math.pi * waves * self.ramp(rgb) + phase)
+    def scenery(self, rgb):
+        rows = keras.random.randint((ops.shape(rgb)[0],), 0, self.BANK, seed=self.seeds)
+        chosen = ops.take(ops.convert_to_tensor(self.bank), rows, axis=0)
+        return self.window(ops.cast(chosen, "float32"), 0.5, 1.0, ops.shape(rgb)[1:3])
 
     def pieces(self, rgb):
-        height, width = ops.shape(rgb)[1:3]
-        zoom = self.uniform(rgb, 0.25, 0.6)[:, 0, 0, 0]
-        dx = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(width, "float32")
-        dy = self.uniform(rgb)[:, 0, 0, 0] * (1 - zoom) * ops.cast(height, "float32")
-        zero = ops.zeros_like(zoom)
-        matrix = ops.stack([zoom, zero, dx, zero, zoom, dy, zero, zero], axis=1)
-        piece = ops.image.affine_transform(
-            ops.roll(rgb, 1, axis=0), matrix, interpolation="bilinear", fill_mode="reflect"
-        )
+        small = ops.image.resize(ops.roll(rgb, 1, axis=0), self.SIZE, interpolation="bilinear")
+        piece = self.window(small, 0.25, 0.6, ops.shape(rgb)[1:3])
         blur = self.uniform(rgb, 0.3, 1)
         piece = piece + blur * (soften(piece, (20, 15)) - piece)
         return piece * self.uniform(rgb, 0.4, 1.0, 3)
 
-    def ramp(self, rgb):
-        """From about −0.5 to 0.5 across the photo, in a random direction; (n, H, W, 1)."""
-        height, width = ops.shape(rgb)[1:3]
-        y = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)) / height - 0.5
-        x = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)) / width - 0.5
-        angle = self.uniform(rgb, 0, 2 * math.pi)
-        return ops.cos(angle) * x + ops.sin(angle) * y
+    def window(self, pictures, least, most, size):
+        """Between ``least`` and ``most`` of each side, anywhere, half of them mirrored."""
+        height, width = ops.shape(pictures)[1:3]
+        zoom = self.uniform(pictures, least, most)[:, 0, 0, 0]
+        dx = self.uniform(pictures)[:, 0, 0, 0] * (1 - zoom) * ops.cast(width, "float32")
+        dy = self.uniform(pictures)[:, 0, 0, 0] * (1 - zoom) * ops.cast(height, "float32")
+        zero = ops.zeros_like(zoom)
+        matrix = ops.stack([zoom, zero, dx, zero, zoom, dy, zero, zero], axis=1)
+        cut = ops.image.affine_transform(
+            pictures, matrix, interpolation="bilinear", fill_mode="reflect"
+        )
+        cut = ops.where(self.uniform(pictures) < 0.5, ops.flip(cut, axis=2), cut)
+        return ops.image.resize(cut, size, interpolation="bilinear")
 
 
 class RandomExposure(Augmentation):
@@ -252,7 +230,8 @@ class RandomExposure(Augmentation):
 class RandomSharpness(Augmentation):
     """Blur or sharpen a share of the photos: sources of 60×80 and of 1800×2400 shall look alike.
 
-    The blur is that of a 60×80 photo enlarged, at any size of the network's input.
+    The blur is that of a 60×80 photo enlarged, at any size of the network's input; a fifth of the
+    chosen photos are out of focus instead, as if enlarged from 21×28.
     """
 
     def __init__(self, seed, share=0.5, **kwargs):
@@ -260,8 +239,10 @@ class RandomSharpness(Augmentation):
         self.share = share
 
     def change(self, photos):
-        amount = self.some(photos, self.share) * self.uniform(photos, -1.0, 0.7)
-        return ops.clip(photos + amount * (photos - soften(photos, (72, 54))), 0, WHITE)
+        chosen, kind = self.some(photos, self.share), self.uniform(photos)
+        slight = self.uniform(photos, -1.0, 0.7) * (photos - soften(photos, (72, 54)))
+        strong = self.uniform(photos, -1.0, -0.4) * (photos - soften(photos, (28, 21)))
+        return ops.clip(photos + chosen * ops.where(kind < 0.2, strong, slight), 0, WHITE)
 
 
 class RandomJPEG(Augmentation):

@@ -15,6 +15,19 @@ from fashion_xai.table import Table
 from training import augment, splits
 from training.dataset import CACHE
 
+_ELSEWHERE = (
+    "data",
+    "out",
+    "images",
+    "cache",
+    "init",
+    "teacher",
+    "table",
+    "devices",
+    "measure_step",
+)
+"""Settings that say where things are, or that learn nothing."""
+
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
 
 
@@ -80,6 +93,8 @@ class Config:
     corrections: Path | None
     weights: str
     init: Path | None
+    teacher: Path | None
+    teacher_weight: float
     stages: tuple[Stage, ...]
     batch_size: int
     weight_decay: float
@@ -104,13 +119,24 @@ class Config:
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in ("data", "out", "images", "cache", "init", "table", "devices", "measure_step"):
+        for name in (
+            "data",
+            "out",
+            "images",
+            "cache",
+            "init",
+            "teacher",
+            "table",
+            "devices",
+            "measure_step",
+        ):
             values.pop(name)
         values["corrections"] = self.corrections and verdicts.corrections(self.corrections)
         values["split"] = self.split if self.split in splits.KINDS else "file"
         values["weights"] = None if self.init else Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
+        values["teacher"] = self.teacher and bundle.read_card(self.teacher)["sha256"][bundle.MODEL]
         values["attributes"] = list(self.table.attributes)
         values["larger_photos"] = self.images is not None
         return json.loads(json.dumps(values))
@@ -160,6 +186,19 @@ def parse(argv: list[str] | None = None) -> Config:
         metavar="BUNDLE",
         help="go on from a bundle instead of --weights: more epochs, new data or other labels; "
         "labels that both know keep their weights",
+    )
+    add(
+        "--teacher",
+        type=Path,
+        metavar="BUNDLE",
+        help="learn half from the labels and half from what this bundle says about the photos as "
+        "they are: against noisy labels, and for answers that stay the same before any background",
+    )
+    add(
+        "--teacher-weight",
+        type=_share,
+        default=0.5,
+        help="of the teacher's opinion beside the label",
     )
     add(
         "--stages",

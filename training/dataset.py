@@ -20,6 +20,7 @@ from fashion_xai import images
 from fashion_xai.catalogue import Catalogue, Product, Rejected
 from fashion_xai.labels import MISSING, Vocabulary
 from fashion_xai.silhouette import silhouette
+from training.teacher import Teacher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
 CHANNELS = 4
@@ -93,6 +94,8 @@ class Photos:
 class Batches(keras.utils.PyDataset):
     """Batches of (photos uint8 (b, H, W, 4) as packed, one int32 index array per head).
 
+    With a teacher there is a float32 (b, k) per head instead: its opinion and the label, mixed.
+
     Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.
     All batches have the same size: the last is filled up with photos whose labels are MISSING,
     which weigh nothing, so that it can be split among devices and is compiled only once.
@@ -110,8 +113,10 @@ class Batches(keras.utils.PyDataset):
         shuffle_seed: int | None = None,
         first_epoch: int = 0,
         larger_share: float = 0.0,
+        teacher: Teacher | None = None,
     ):
         super().__init__(workers=1)
+        self.teacher = teacher
         self.photos, self.rows, self.labels = photos, rows, labels
         self.larger_share = larger_share
         self.batch_size, self.seed, self.epoch = batch_size, shuffle_seed, first_epoch
@@ -126,6 +131,8 @@ class Batches(keras.utils.PyDataset):
         photos = self.photos.take(chosen, np.resize(self.larger[part], self.batch_size))
         labels = self.labels[chosen]
         labels[len(self.order[part]) :] = MISSING
+        if self.teacher:
+            return photos, self.teacher.targets(chosen, labels)
         return photos, tuple(labels.T)
 
     def on_epoch_end(self) -> None:

@@ -57,15 +57,18 @@ class MaskedCrossentropy(keras.losses.Loss):
         self.weights = weights
 
     def call(self, y_true, y_pred):
-        """Indices (n,), MISSING for none; logits (n, k) → loss (n,), zero where missing."""
-        y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        labelled = ops.cast(y_true >= 0, "float32")
+        """Indices (n,), MISSING for none, or distributions (n, k), zeros for none; logits (n, k)
+        → loss (n,), zero where missing."""
         k = y_pred.shape[-1]
-        target = ops.one_hot(ops.maximum(y_true, 0), k)
-        target = target * (1 - self.smoothing) + self.smoothing / k
+        if _is_soft(y_true, k):
+            hard = ops.cast(y_true, "float32")
+        else:  # the one-hot row of a negative index is zero
+            hard = ops.one_hot(ops.cast(ops.reshape(y_true, (-1,)), "int32"), k)
+        labelled = ops.cast(ops.sum(hard, axis=-1) > 0, "float32")
+        target = hard * (1 - self.smoothing) + self.smoothing / k
         loss = -ops.sum(target * ops.log_softmax(y_pred + self.offset, axis=-1), axis=-1) * labelled
         if self.weights is not None:
-            loss = loss * ops.take(self.weights, ops.maximum(y_true, 0))
+            loss = loss * ops.sum(hard * self.weights, axis=-1)
         # Keras divides by n afterwards; the mean shall be over the labelled ones.
         share = ops.mean(labelled)
         return loss / ops.maximum(share, 1e-7)
@@ -78,6 +81,14 @@ class MaskedAccuracy(keras.metrics.Mean):
         super().__init__(name=name)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
+        if _is_soft(y_true, y_pred.shape[-1]):
+            labelled = ops.sum(y_true, axis=-1) > 0
+            y_true = ops.where(labelled, ops.argmax(y_true, axis=-1), -1)
         y_true = ops.cast(ops.reshape(y_true, (-1,)), "int32")
         hit = ops.equal(ops.cast(ops.argmax(y_pred, axis=-1), "int32"), y_true)
         return super().update_state(ops.cast(hit, "float32"), ops.cast(y_true >= 0, "float32"))
+
+
+def _is_soft(y_true, k: int) -> bool:
+    """Whether these are distributions over k labels and not indices, (n,) or (n, 1)."""
+    return len(y_true.shape) == 2 and y_true.shape[1] == k > 1

@@ -38,6 +38,7 @@ from training import (
 from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.corrections import correct
+from training.teacher import Teacher, ask
 from training.transfer import transfer
 
 
@@ -47,6 +48,7 @@ class Data(NamedTuple):
     photos: dataset.Photos
     labels: np.ndarray
     sizes: list[int]
+    teacher: Teacher | None
     train_rows: np.ndarray
     validation_rows: np.ndarray
 
@@ -100,6 +102,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     labels = dataset.encode(vocabulary, products)
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
 
+    teacher = ask_teacher(settings, catalogue, train_rows, vocabulary)
     path = settings.out / "checkpoint.npz"
     state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0.0}, {})
     started = time.time() - state["seconds"]
@@ -118,7 +121,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
         photos = dataset.Photos.join(packs[stage.size], larger.get(stage.size))
-        data = Data(photos, labels, list(vocabulary.sizes.values()), train_rows, val_rows)
+        data = Data(photos, labels, list(vocabulary.sizes.values()), teacher, train_rows, val_rows)
         train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
@@ -174,6 +177,18 @@ def pack_larger(
     if left_out := summarise(packs[0].rejected):
         print(left_out)
     return dict(zip(sizes, packs, strict=True))
+
+
+def ask_teacher(
+    settings: config.Config, catalogue: Catalogue, rows: np.ndarray, vocabulary: Vocabulary
+) -> Teacher | None:
+    """What ``--teacher`` says about the products to train on, at the size it was made for."""
+    if settings.teacher is None:
+        return None
+    height, width = bundle.read_card(settings.teacher)["input_size"]
+    (pack,) = dataset.pack(catalogue, [(height, width)], settings.cache)
+    file = settings.out / "teacher.npz"
+    return ask(settings.teacher, pack.pixels, rows, vocabulary, settings.teacher_weight, file)
 
 
 def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
@@ -235,6 +250,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
             shuffle_seed=settings.seed + 1000 * number,
             first_epoch=epoch,
             larger_share=settings.larger_share,
+            teacher=data.teacher,
         )
         progress = Progress(len(data.train_rows), settings.batch_size, title)
         trainer.fit(

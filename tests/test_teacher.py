@@ -1,0 +1,90 @@
+"""A teacher's opinion: mixed by hand, matched by label, kept for a resume."""
+
+import keras
+import numpy as np
+import pytest
+
+from fashion_xai import FashionClassifier
+from fashion_xai.catalogue import Catalogue
+from fashion_xai.labels import MISSING, Vocabulary
+from training import dataset
+from training.losses import MaskedAccuracy, MaskedCrossentropy
+from training.teacher import Teacher, ask
+
+
+def test_label_and_opinion_are_mixed_by_the_weight():
+    opinions = [np.array([[0.2, 0.8], [0.5, 0.5], [0, 0]], np.float16)]
+    labels = np.array([[0], [MISSING], [1]], np.int32)
+    (target,) = Teacher(0.25, opinions).targets(np.array([0, 1, 2]), labels)
+    # .75 · (1, 0) + .25 · (.2, .8); no label: nothing; no opinion: the label alone.
+    np.testing.assert_allclose(target, [[0.8, 0.2], [0, 0], [0, 1]], atol=1e-3)
+
+
+def test_a_mixed_target_costs_what_keras_says():
+    logits = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [1.0, 1.0, 1.0]], np.float32)
+    target = np.array([[0.7, 0.2, 0.1], [0.0, 0.4, 0.6], [0, 0, 0]], np.float32)
+    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    expected = float(theirs(target[:2], logits[:2]))  # the last has no label and weighs nothing
+    assert float(MaskedCrossentropy(0.1)(target, logits)) == pytest.approx(expected, rel=1e-5)
+    metric = MaskedAccuracy()
+    metric.update_state(target, logits)
+    assert float(metric.result()) == 1
+
+
+def test_a_weight_of_zero_is_training_on_labels_alone():
+    logits = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    labels = np.array([[0], [2], [MISSING], [1]], np.int32)
+    (target,) = Teacher(0.0, [np.full((4, 3), 1 / 3, np.float16)]).targets(np.arange(4), labels)
+    loss = MaskedCrossentropy(0.05, offset=np.array([0.1, 0, -0.1]), weights=np.array([1, 2, 3.0]))
+    assert float(loss(target, logits)) == pytest.approx(float(loss(labels[:, 0], logits)))
+
+
+@pytest.fixture(scope="module")
+def asked(drawn, small_bundle, tmp_path_factory):
+    catalogue = Catalogue(drawn)
+    folder = tmp_path_factory.mktemp("teacher")
+    (pack,) = dataset.pack(catalogue, [(96, 64)], folder)
+    labels = (p.labels for p in catalogue.products)
+    known = Vocabulary.fit(labels)
+    # A catalogue with one gender more, and other articleTypes in another order.
+    more = {**known.labels, "gender": ("Aliens", *known.labels["gender"])}
+    vocabulary = Vocabulary(more)
+    rows = np.array([2, 5])
+    file = folder / "teacher.npz"
+    return pack, vocabulary, rows, file, ask(small_bundle, pack.pixels, rows, vocabulary, 0.5, file)
+
+
+def test_opinions_are_the_bundles_probabilities_under_the_right_labels(asked, small_bundle, drawn):
+    pack, _, rows, _, teacher = asked
+    classifier = FashionClassifier.load(small_bundle)
+    catalogue = Catalogue(drawn)
+    for row in rows:
+        (answer,) = classifier.predict([catalogue.photo(pack.products[row])])
+        gender, article = teacher.opinions[0][row], teacher.opinions[3][row]
+        assert gender[0] == 0
+        # decode() may move the category heads' answers, never their probabilities
+        np.testing.assert_allclose(gender[1:], answer["gender"].probabilities, atol=2e-3)
+        np.testing.assert_allclose(article, answer["articleType"].probabilities, atol=2e-3)
+    others = np.setdiff1d(np.arange(len(pack.products)), rows)
+    assert not teacher.opinions[3][others].any()
+
+
+def test_a_resumed_run_hears_the_same_without_asking_again(asked, small_bundle):
+    pack, vocabulary, rows, file, teacher = asked
+    written = file.stat().st_mtime_ns
+    again = ask(small_bundle, np.zeros_like(pack.pixels), rows, vocabulary, 0.5, file)
+    assert file.stat().st_mtime_ns == written
+    for a, b in zip(teacher.opinions, again.opinions, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_batches_carry_distributions(asked):
+    pack, _, rows, _, teacher = asked
+    labels = np.zeros((len(pack.products), 6), np.int32)
+    photos = dataset.Photos(pack.pixels)
+    batch, targets = dataset.Batches(photos, rows, labels, 4, teacher=teacher)[0]
+    assert len(batch) == 4 and len(targets) == 6
+    for target, opinions in zip(targets, teacher.opinions, strict=True):
+        assert target.shape == (4, opinions.shape[1])
+        np.testing.assert_allclose(target[:2].sum(1), 1, atol=1e-5)
+        assert not target[2:].any()  # filled up: weighs nothing

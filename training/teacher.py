@@ -1,0 +1,104 @@
+"""A teacher's opinion beside each label: what a trained bundle says about the studio photo.
+
+Where labels are noisy, training on half label and half opinion keeps a network from learning the
+noise by heart (Hinton et al. 2015, arXiv:1503.02531; Furlanello et al. 2018, arXiv:1805.04770).
+The teacher sees the photo as it is and the network sees it augmented, so that it learns to say
+before any background what the teacher says before white.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fashion_xai.bundle import MODEL
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.decoding import softmax
+from fashion_xai.labels import Vocabulary
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Opinions about n products.
+
+    Args:
+        weight: of the opinion beside the label, in 0–1.
+        opinions: one per head, float16 (n, k): probabilities, or zeros where there is no opinion.
+    """
+
+    weight: float
+    opinions: Sequence[np.ndarray]
+
+    def targets(self, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+        """One float32 (b, k) per head: label and opinion mixed, summing to 1; zeros where the label
+        is missing.
+
+        Args:
+            rows: int (b,), the products.
+            labels: int (b, heads), negative where missing.
+        """
+        mixed = []
+        for label, opinions in zip(labels.T, self.opinions, strict=True):
+            known = label >= 0
+            target = np.zeros((len(rows), opinions.shape[1]), np.float32)
+            target[known, label[known]] = 1
+            opinion = opinions[rows].astype(np.float32)
+            heard = known & (opinion.sum(1) > 0)
+            opinion[heard] /= opinion[heard].sum(1, keepdims=True)
+            target[heard] += self.weight * (opinion[heard] - target[heard])
+            mixed.append(target)
+        return tuple(mixed)
+
+
+def ask(
+    folder: Path,
+    pixels: np.ndarray,
+    rows: np.ndarray,
+    vocabulary: Vocabulary,
+    weight: float,
+    file: Path,
+) -> Teacher:
+    """Let a bundle judge the products to train on; ``file`` keeps what it said for a resume.
+
+    Args:
+        folder: the teacher's bundle; labels it does not know get no probability from it.
+        pixels: uint8 (n, H, W, 3 or more), all products at the teacher's size.
+        rows: int (m,), the products to judge.
+        vocabulary: the heads and labels to train.
+        weight: see :class:`Teacher`.
+    """
+    classifier = FashionClassifier.load(folder)
+    stamp = np.array([classifier.bundle.card["sha256"][MODEL], str(len(rows))])
+    if file.exists():
+        with np.load(file, allow_pickle=False) as kept:
+            if (kept["stamp"] == stamp).all():
+                return Teacher(weight, [kept[a] for a in vocabulary.attributes])
+    opinions = {a: np.zeros((len(pixels), n), np.float16) for a, n in vocabulary.sizes.items()}
+    places = {
+        a: [(labels.index(x), i) for i, x in enumerate(vocabulary.labels[a]) if x in labels]
+        for a, labels in classifier.vocabulary.labels.items()
+        if a in opinions
+    }
+    bar = tqdm(total=len(rows), unit="photo", desc="asking the teacher")
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        _, logits = classifier.network.forward(pixels[part][..., :3])
+        for a, pairs in places.items():
+            if pairs:
+                theirs, mine = np.array(pairs).T
+                said = softmax(logits[a], classifier.decoder.temperatures[a])
+                opinions[a][part[:, None], mine] = said[:, theirs]
+        bar.update(len(part))
+    bar.close()
+    unfinished = file.with_suffix(".part")
+    with unfinished.open("wb") as stream:
+        np.savez(stream, stamp=stamp, **opinions)  # type: ignore[arg-type]
+    os.replace(unfinished, file)
+    return Teacher(weight, list(opinions.values()))
