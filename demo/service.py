@@ -155,21 +155,26 @@ async def _body(request: Request) -> bytes:
     """The photo as it was sent, or the first file of a form. No more than the cap is read.
 
     Raises:
-        ImageError: too large, or no photo.
+        ImageError: no photo.
     """
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=1, max_fields=4) as form:
-            files = [x for x in form.values() if not isinstance(x, str)]
-            if not files:
-                raise ImageError("No photo arrived; expected a file in the form.")
-            return await files[0].read(images.MAX_BYTES + 1)
     parts, size = [], 0
     async for part in request.stream():
         parts.append(part)
         size += len(part)
         if size > images.MAX_BYTES:
-            break  # images.load says by how much
-    return b"".join(parts)
+            return b"".join(parts)  # images.load says by how much
+    body = b"".join(parts)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return body
+
+    async def again() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async with Request(request.scope, again).form(max_files=1, max_fields=4) as form:
+        files = [x for x in form.values() if not isinstance(x, str)]
+        if not files:
+            raise ImageError("No photo arrived; expected a file in the form.")
+        return await files[0].read()
 
 
 def _refuse(line: log.Request, status: int, text: str) -> JSONResponse:

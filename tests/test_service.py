@@ -64,6 +64,9 @@ def test_a_form_works_as_well_as_bare_bytes(url, bag):
     bare = httpx.post(f"{url}/api/predict", content=bag.read_bytes()).json()
     form = httpx.post(f"{url}/api/predict", files={"photo": bag.read_bytes()}).json()
     assert bare == form and "maps" not in bare
+    huge = {"photo": b"\xff" * 20_500_000}
+    refused = httpx.post(f"{url}/api/predict", files=huge, timeout=60)
+    assert refused.status_code == 400 and "at most 20 MB" in refused.json()["error"]
 
 
 @pytest.mark.parametrize(
