@@ -12,7 +12,6 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
-from PIL import Image
 from tqdm import tqdm
 
 from fashion_xai import audit, audit_report, images, methods, overlay, trust, trust_card
@@ -281,7 +280,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
                 photo, e.heatmap, e.box, classifier.size, peak=top, signed=args.signed
             )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
-            Image.fromarray(picture).save(file)
+            write(file, overlay.png(picture))
             says = trust_card.verdict(card, e.prediction.attribute, e.method)
             rows.append({"image": name, "picture": file.name, **_row(e, says)})
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")

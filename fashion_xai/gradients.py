@@ -29,11 +29,11 @@ def score_cam(
 ) -> np.ndarray:
     """Score-CAM (Wang et al. 2020, arXiv:1910.01279, definition 3).
 
-    Each channel, stretched over the photo, lets only a part of it through; the channel weighs
-    as much as the target's softmax gets from that part. Only the ``channels`` that vary most are
-    tried ("Faster Score-CAM"), of 1,280. Cost: ``channels`` + 1 passes. What is not let through
-    turns black: on studio photos, which are white around the product, the network sees pictures
-    unlike any it was trained on. Not for "a rather than b": its weights are probabilities.
+    ``map = ReLU(Σ_k w_k A_k)``: each channel A_k, stretched over the photo, lets only a part of
+    it through, and weighs w_k, as much as the target's softmax gets from that part. Only the
+    ``channels`` that vary most are tried ("Faster Score-CAM"), of 1,280. Cost: ``channels`` + 1
+    passes. Not for studio photos: what is not let through turns black, and the network sees
+    pictures unlike any it was trained on. Not for "a rather than b": its weights are probabilities.
 
     Args:
         model: flat, float32 photos (n, H, W, 3) → logits.
@@ -55,6 +55,7 @@ def grad_cam_at(
 ) -> np.ndarray:
     """Grad-CAM at any layer (Selvaraju et al. 2017, arXiv:1610.02391, eq. 1–2, without the ReLU).
 
+    ``map[i, j] = Σ_k a_k A[i, j, k]`` with ``a_k`` the mean over the cells of ∂score / ∂A[., ., k].
     At the last layer it equals :func:`fashion_xai.cams.grad_cam`. At earlier ones the averaged
     gradient blurs what a channel says in one place and in another: LayerCAM is made for
     them. Cost: 2 passes. Args as in :func:`score_cam`.
@@ -72,8 +73,9 @@ def layer_cam_at(
 ) -> np.ndarray:
     """LayerCAM at any layer (Jiang et al. 2021, equation 6): cells keep their own gradient.
 
-    Finer than the last layer's map and noisier; what speaks against is left out. Cost: 2 passes.
-    Args as in :func:`score_cam`.
+    ``map[i, j] = ReLU(Σ_k ReLU(∂score / ∂A[i, j, k]) A[i, j, k])``. Finer than the last layer's
+    map and noisier. Not for what speaks against: it is left out. Cost: 2 passes. Args as in
+    :func:`score_cam`.
 
     Returns:
         float32 (h, w) ≥ 0, features × positive gradient.
@@ -88,8 +90,9 @@ def saliency(
 ) -> np.ndarray:
     """Vanilla saliency (Simonyan et al. 2013, arXiv:1312.6034, section 3.1).
 
-    How much the score moves with a pixel, the largest of the three colours, whatever the
-    direction: it does not tell for from against. Noisy. Cost: 2 passes.
+    ``map = max over the colours of |∂score / ∂pixel|``: how much the score moves with a pixel,
+    whatever the direction. Cost: 2 passes. Not for telling for from against, nor for a
+    single look: it is noisy.
 
     Returns:
         float32 (H, W) ≥ 0, in logits per grey level.
@@ -102,8 +105,10 @@ def smooth_grad(
 ) -> np.ndarray:
     """SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825): saliency averaged over noisy copies.
 
-    Cost: 2 passes for each of the 16 copies. The same photo gives the same map: the noise is
-    seeded. Returns as :func:`saliency`.
+    ``map = mean of saliency(pixels + noise)`` over 16 draws of normal noise, whose standard
+    deviation is a tenth of the photo's range. Cost: 2 passes for each copy. The same photo gives
+    the same map: the noise is seeded. Not for telling for from against: it knows no sign, as
+    saliency. Returns as :func:`saliency`.
     """
     return _saliency(model, output, pixels, coefficients, SMOOTH_SAMPLES)
 

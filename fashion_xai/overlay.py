@@ -85,3 +85,9 @@ def blend(
     layer = colour(intensity(fitted, peak, signed), signed).astype(np.float32)
     opacity = layer[..., 3:] / 255 * alpha
     return (photo * (1 - opacity) + layer[..., :3] * opacity).round().astype(np.uint8)
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A uint8 RGB picture (H, W, 3) as a PNG file's bytes."""
+    _, data = cv2.imencode(".png", picture[..., ::-1])
+    return data.tobytes()

@@ -51,11 +51,14 @@ def test_training_goes_on_from_a_bundle_and_says_so_in_the_card(small_bundle, dr
     args = ["--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path),
             "--init", str(small_bundle), "--split", str(tmp_path / "split.csv"),
             "--stages", "64x64:1:1e-9", "--weight-decay", "0", "--batch-size", "8",
-            "--augment", "none", "--backgrounds", "0", "--measure-step"]  # fmt: skip
+            "--augment", "none", "--backgrounds", "0", "--measure-step",
+            "--teacher", str(small_bundle)]  # fmt: skip
     assert train.main(args) == 0
     card = bundle.read_card(tmp_path / "run" / "bundle")
     parent = bundle.read_card(small_bundle)
     assert card["configuration"]["init"] == parent["sha256"][bundle.MODEL]
+    assert card["configuration"]["teacher"] == parent["sha256"][bundle.MODEL]
+    assert (tmp_path / "run" / "teacher.npz").exists()
     assert card["configuration"]["weights"] is None
     assert "continued_from" in card and card["split"]["kind"] == "file"
     mine, theirs = (bundle.load(f).model for f in (tmp_path / "run" / "bundle", small_bundle))

@@ -33,6 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "light augmentation": {"augment": "light"},
     "light, no backgrounds": {"augment": "light", "backgrounds": 0.0},
     "small photos only": {"images": None},
+    "labels alone, no teacher": {"teacher": None},
     "no label smoothing": {"smoothing": 0.0},
     "logit adjustment 0.5 in the loss": {"logit_adjustment": 0.5},
     "class balance 0.99": {"class_balance": 0.99},
