@@ -15,17 +15,7 @@ from fashion_xai.table import Table
 from training import augment, splits
 from training.dataset import CACHE
 
-_ELSEWHERE = (
-    "data",
-    "out",
-    "images",
-    "cache",
-    "init",
-    "teacher",
-    "table",
-    "devices",
-    "measure_step",
-)
+_ELSEWHERE = "data out images cache init teacher table devices measure_step".split()
 """Settings that say where things are, or that learn nothing."""
 
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
@@ -119,17 +109,7 @@ class Config:
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
         values = dataclasses.asdict(self)
-        for name in (
-            "data",
-            "out",
-            "images",
-            "cache",
-            "init",
-            "teacher",
-            "table",
-            "devices",
-            "measure_step",
-        ):
+        for name in _ELSEWHERE:
             values.pop(name)
         values["corrections"] = self.corrections and verdicts.corrections(self.corrections)
         values["split"] = self.split if self.split in splits.KINDS else "file"
