@@ -15,17 +15,10 @@ from fashion_xai.table import Table
 from training import augment, splits
 from training.dataset import CACHE
 
-_ELSEWHERE = [
-    "data",
-    "out",
-    "images",
-    "cache",
-    "init",
-    "teacher",
-    "table",
-    "devices",
-    "measure_step",
-]
+_ELSEWHERE = (
+    *("data", "out", "images", "cache", "init", "teacher", "table"),
+    *("devices", "measure_step"),
+)
 """Settings that say where things are, or that learn nothing."""
 
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
