@@ -1,5 +1,6 @@
 """Plain HTTP beside the page: answers, refusals, health, headers, logs, and the end."""
 
+import asyncio
 import base64
 import io
 import json
@@ -15,9 +16,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.requests import Request
 
 from demo import service
-from fashion_xai import ATTRIBUTES, methods
+from fashion_xai import ATTRIBUTES, images, methods
 from tests import garments
 from tests.conftest import ROOT
 from tests.server import free_port, start
@@ -85,6 +87,23 @@ def test_what_cannot_be_used_is_refused_in_words(url, bag, content, query, compl
     assert reply.status_code == 400 and complaint in reply.json()["error"]
     empty = httpx.post(f"{url}/api/explain", files={}, data={"a": "b"})
     assert empty.status_code == 400
+
+
+def test_no_more_than_the_cap_is_read_of_a_form():
+    """A form that never ends: the server stops listening instead of keeping it."""
+    asked = 0
+
+    async def receive():
+        nonlocal asked
+        asked += 1
+        start = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n'
+        body = (start if asked == 1 else b"") + b"a" * 1_000_000
+        return {"type": "http.request", "body": body, "more_body": asked < 60}
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    data = asyncio.run(service._body(request))
+    assert asked == 20 and len(data) > images.MAX_BYTES
 
 
 def test_health_and_headers(url, shipped):
