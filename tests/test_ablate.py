@@ -13,27 +13,32 @@ def test_two_variants_are_measured_and_not_trained_again(tmp_path, capsys):
     data = garments.write_catalogue(tmp_path / "catalogue", per_kind=10)
     args = ["--data", str(data), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache"),
             "--weights", "none", "--split", "random", "--stages", "64x64:1:1e-3:block6d_add",
-            "--batch-size", "16", "--only", "as it ships"]  # fmt: skip
+            "--batch-size", "16", "--only", "base"]  # fmt: skip
     assert ablate.main(args) == 0
     first = json.loads((tmp_path / "out" / "ablation.json").read_text())
-    plain, scene = (first["as it ships"][photos]["heads"] for photos in ("plain", "scene"))
+    plain, scene = (first["base"][photos]["heads"] for photos in ("plain", "scene"))
     assert set(plain) == set(scene)
-    checkpoint = tmp_path / "out" / "as-it-ships" / "checkpoint.npz"
+    checkpoint = tmp_path / "out" / "base" / "checkpoint.npz"
     stamp = checkpoint.stat().st_mtime_ns
     assert ablate.main(args) == 0
     assert checkpoint.stat().st_mtime_ns == stamp
     line = capsys.readouterr().out.splitlines()[-1]
     accuracy = plain["gender"]["accuracy"]
-    assert line.startswith(f"| as it ships | {100 * accuracy:.1f} / ")
+    assert line.startswith(f"| base | {100 * accuracy:.1f} / ")
 
 
 def test_every_variant_changes_known_settings_only():
     base = config.parse(["--data", "x", "--out", "y", "--images", "z", "--teacher", "t"])
-    changed = [dataclasses.replace(base, **changes) for changes in ablate.VARIANTS.values()]
-    assert len({str(settings) for settings in changed}) == len(changed)
+    changed = [ablate.change(base, name) for name in ablate.VARIANTS]
+    assert len({str(dataclasses.replace(s, out=base.out)) for s in changed}) == len(changed)
+    assert [s.teacher for s in changed if s.teacher] == [base.teacher]
 
 
-def test_unknown_variants_are_refused(capsys):
+@pytest.mark.parametrize(
+    ("variant", "complaint"), [("magic", "invalid choice"), (ablate.TEACHER, "with --teacher")]
+)
+def test_variants_that_cannot_be_are_refused(variant, complaint, capsys):
     with pytest.raises(SystemExit) as caught:
-        ablate.main(["--data", "x", "--out", "y", "--only", "magic"])
+        ablate.main(["--data", "x", "--out", "y", "--only", variant])
     assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err

@@ -27,13 +27,16 @@ from training.dataset import rows_of
 from training.evaluate import measure
 from training.stress import STRESSES
 
+TEACHER = "a teacher beside the labels"
+
 VARIANTS: dict[str, dict[str, Any]] = {
-    "as it ships": {},
+    "base": {},
+    "base, another seed": {"seed": 1},
     "no replaced backgrounds": {"backgrounds": 0.0},
     "light augmentation": {"augment": "light"},
     "light, no backgrounds": {"augment": "light", "backgrounds": 0.0},
     "small photos only": {"images": None},
-    "labels alone, no teacher": {"teacher": None},
+    TEACHER: {},
     "no label smoothing": {"smoothing": 0.0},
     "logit adjustment 0.5 in the loss": {"logit_adjustment": 0.5},
     "class balance 0.99": {"class_balance": 0.99},
@@ -42,7 +45,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "CBAM block": {"attention": "cbam"},
     "random split": {"split": "random"},
 }
-"""Name → what it changes in the settings that are given."""
+"""Name → what it changes in the settings that are given. ``--teacher`` is kept for its variant."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -57,8 +60,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="VARIANT", help="only these")
     args, rest = parser.parse_known_args(argv)
     base = config.parse(rest)
+    names = args.only or [n for n in VARIANTS if n != TEACHER or base.teacher]
+    if TEACHER in names and not base.teacher:
+        parser.error(f"{TEACHER!r}: name the bundle with --teacher")
     goes_on = "Stopped. The same command goes on in the same variant."
-    return command.run(lambda: run(base, args.only or list(VARIANTS)), goes_on)
+    return command.run(lambda: run(base, names), goes_on)
 
 
 def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
@@ -70,13 +76,19 @@ def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
         if name in figures:
             continue
         print(f"Variant: {name}")
-        folder = base.out / name.replace(" ", "-").replace(",", "")
-        settings = dataclasses.replace(base, out=folder, **VARIANTS[name])
+        settings = change(base, name)
         figures[name] = score(train.run(settings), settings)
         report.write(file, json.dumps(figures, indent=1) + "\n")
         print(markdown(figures))
     print(markdown(figures))
     return figures
+
+
+def change(base: config.Config, name: str) -> config.Config:
+    """The settings of a variant, which has a folder of its own."""
+    folder = base.out / name.replace(" ", "-").replace(",", "")
+    teacher = base.teacher if name == TEACHER else None
+    return dataclasses.replace(base, **{"out": folder, "teacher": teacher, **VARIANTS[name]})
 
 
 def score(folder: Path, settings: config.Config) -> dict[str, Any]:
