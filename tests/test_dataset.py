@@ -115,6 +115,10 @@ def test_larger_photos_are_drawn_as_often_as_asked(drawn, tmp_path):
     batch, _ = dataset.Batches(photos, rows, labels, 6, larger_share=1.0)[0]
     np.testing.assert_array_equal(batch[:3], larger.pixels)
     np.testing.assert_array_equal(batch[3:], plain.pixels[3:6])
+    rows, chosen = np.array([5, 1, 0, 2]), np.array([True, True, False, True])
+    gathered = np.asarray(photos.on_device().take(rows, chosen))
+    np.testing.assert_array_equal(gathered, photos.take(rows, chosen))
+    np.testing.assert_array_equal(gathered[1], larger.pixels[1])
 
 
 def test_labels_become_indices(drawn):

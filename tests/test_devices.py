@@ -12,7 +12,7 @@ import pytest
 from fashion_xai import bundle
 from tests import garments
 from tests.conftest import ROOT
-from training import devices
+from training import devices, train
 
 needs_jax = pytest.mark.skipif(
     not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]"
@@ -31,14 +31,14 @@ def catalogue(tmp_path_factory) -> Path:
     return garments.write_catalogue(tmp_path_factory.mktemp("devices") / "catalogue", per_kind=10)
 
 
-def run(program: list[str], catalogue: Path, out: Path, number: int, **env: str) -> float:
+def run(program, catalogue: Path, out: Path, number: int, *flags: str, **env: str) -> float:
     """Train the last block for one epoch in a process of its own; returns its training loss.
 
     The last block alone: what is shared between devices is the same, and compiles in half the time.
     """
     args = ["--data", str(catalogue), "--out", str(out), "--cache", str(out.parent / "cache"),
             "--weights", "none", "--split", "random", "--batch-size", "16",
-            "--stages", "64x64:1:1e-3:block6d_add", "--devices", str(number)]  # fmt: skip
+            "--stages", "64x64:1:1e-3:block6d_add", "--devices", str(number), *flags]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *program, *args], cwd=ROOT, env={**os.environ, **env},
         capture_output=True, text=True, timeout=900,
@@ -51,13 +51,13 @@ def run(program: list[str], catalogue: Path, out: Path, number: int, **env: str)
 
 
 @needs_jax
-def test_jax_trains_the_same_on_one_device_and_on_two(catalogue, tmp_path):
+def test_jax_trains_the_same_on_one_device_and_on_two_that_hold_the_photos(catalogue, tmp_path):
     program = ["-m", "training.train"]
     # Two devices; and code that is compiled fast, for it hardly runs.
     xla = "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"
-    flags = {"KERAS_BACKEND": "jax", "XLA_FLAGS": xla}
-    one = run(program, catalogue, tmp_path / "one", 1, **flags)
-    two = run(program, catalogue, tmp_path / "two", 2, **flags)
+    env = {"KERAS_BACKEND": "jax", "XLA_FLAGS": xla}
+    one = run(program, catalogue, tmp_path / "one", 1, **env)
+    two = run(program, catalogue, tmp_path / "two", 2, "--on-device", **env)
     assert two == pytest.approx(one, rel=1e-2)
     loaded = bundle.load(tmp_path / "two" / "bundle")  # written by JAX, read by TensorFlow
     assert loaded.card["training"]["backend"] == "jax"
@@ -66,6 +66,12 @@ def test_jax_trains_the_same_on_one_device_and_on_two(catalogue, tmp_path):
 def test_tensorflow_trains_on_two_devices(catalogue, tmp_path):
     assert run(["-c", TWO_CPUS], catalogue, tmp_path / "run", 2) > 0
     assert bundle.load(tmp_path / "run" / "bundle").vocabulary.sizes["articleType"] == 6
+
+
+def test_tensorflow_does_not_keep_the_photos_on_the_device(catalogue, tmp_path, capsys):
+    args = ["--data", str(catalogue), "--out", str(tmp_path / "run"), "--on-device"]
+    assert train.main(args) == 1
+    assert "--on-device: expected KERAS_BACKEND=jax" in capsys.readouterr().err
 
 
 def test_more_devices_than_there_are_is_an_error_in_words():

@@ -17,7 +17,7 @@ from training.dataset import CACHE
 
 _ELSEWHERE = (
     *("data", "out", "images", "cache", "init", "teacher", "table"),
-    *("devices", "measure_step"),
+    *("devices", "on_device", "measure_step"),
 )
 """Settings that say where things are, or that learn nothing."""
 
@@ -107,6 +107,7 @@ class Config:
     limit: int | None
     cache: Path
     devices: int | None
+    on_device: bool
     measure_step: bool
 
     def learning(self) -> dict:
@@ -266,6 +267,11 @@ def parse(argv: list[str] | None = None) -> Config:
         type=_positive,
         metavar="N",
         help="GPUs to spread each batch over; all of them if not given",
+    )
+    add(
+        "--on-device",
+        action="store_true",
+        help="keep all photos in the GPU's memory (KERAS_BACKEND=jax): 8 GB for 40,000 at 256x192",
     )
     add(
         "--measure-step",

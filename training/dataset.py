@@ -14,6 +14,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras import ops
 from tqdm import tqdm
 
 from fashion_xai import images
@@ -82,13 +83,31 @@ class Photos:
         place = np.array([rows.get(product.id, -1) for product in pack.products])
         return cls(pack.pixels, larger.pixels, place)
 
+    def on_device(self) -> Photos:
+        """The same in the accelerator's memory, where batches are then gathered."""
+        larger = None if self.larger is None else ops.convert_to_tensor(self.larger)
+        return Photos(ops.convert_to_tensor(self.pixels), larger, self.place)
+
     def take(self, rows: np.ndarray, larger: np.ndarray) -> np.ndarray:
-        """uint8 (b, H, W, 4); the larger photo where ``larger`` is true and there is one."""
+        """uint8 (b, H, W, 4); the larger photo where ``larger`` is true and there is one.
+
+        An array of the backend where the photos are on the device.
+        """
+        if not isinstance(self.pixels, np.ndarray):
+            return self._gather(rows, larger)
         photos = self.pixels[rows]
         if self.larger is not None and self.place is not None:
             swap = larger & (self.place[rows] >= 0)
             photos[swap] = self.larger[self.place[rows[swap]]]
         return photos
+
+    def _gather(self, rows: np.ndarray, larger: np.ndarray):
+        photos = ops.take(self.pixels, rows, axis=0)
+        if self.larger is None or self.place is None:
+            return photos
+        place = self.place[rows]
+        swap = (larger & (place >= 0))[:, None, None, None]
+        return ops.where(swap, ops.take(self.larger, np.maximum(place, 0), axis=0), photos)
 
 
 class Batches(keras.utils.PyDataset):

@@ -64,6 +64,11 @@ def run(settings: config.Config) -> Path:
     """Train as set and return the bundle's folder."""
     settings.out.mkdir(parents=True, exist_ok=True)
     claim(settings)
+    if settings.on_device and keras.backend.backend() != "jax":
+        raise ValueError(
+            "--on-device: expected KERAS_BACKEND=jax. Received: TensorFlow, whose input pipeline "
+            "would copy each batch to the host and back."
+        )
     names = devices.choose(settings.devices)
     if settings.batch_size % len(names):
         raise ValueError(f"--batch-size: expected a multiple of {len(names)} devices.")
@@ -121,6 +126,8 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
         photos = dataset.Photos.join(packs[stage.size], larger.get(stage.size))
+        if settings.on_device:
+            photos = photos.on_device()
         data = Data(photos, labels, list(vocabulary.sizes.values()), teacher, train_rows, val_rows)
         train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
