@@ -63,7 +63,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
                 interactive=False,
                 max_height=430,
                 elem_id="pairs",
-                max_chars=30,
+                wrap=True,
                 column_widths=["25%", "25%", "12%", "10%", "13%", "15%"],
             )
             with gr.Accordion("Where it errs more often", open=False):

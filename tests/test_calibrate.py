@@ -44,6 +44,19 @@ def test_a_planted_shift_of_the_prior_is_taken_back():
     assert calibrate.choose_strength(truth, fair, prior) == pytest.approx(0, abs=0.1)
 
 
+def test_macro_f1_may_cost_half_a_point_of_accuracy_and_no_more():
+    """Of 1,000 products 10 are rare; at a strength of 0.5 and more they are found, for a price."""
+    prior = np.log([0.99, 0.01])
+    truth = np.repeat([0, 1], [990, 10])
+    gap = np.full(1000, 9.0)  # of the frequent label's logit over the rare one's
+    gap[990:] = 0.48 * (prior[0] - prior[1])
+    for price, strength in ((5, 0.5), (6, 0.0)):
+        dear = gap.copy()
+        dear[: 10 + price] = gap[-1]  # 10 + price are taken for rare: accuracy falls by `price`
+        logits = np.stack([dear, np.zeros(1000)], 1)
+        assert calibrate.choose_strength(truth, logits, prior) == strength
+
+
 def test_ece_by_hand():
     """Two bins: three answers at .8, two right; one at .3, wrong: (3·|.8−2/3| + 1·.3) / 4."""
     confidence = np.array([0.8, 0.8, 0.8, 0.3])
