@@ -64,7 +64,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
                 max_height=430,
                 elem_id="pairs",
                 wrap=True,
-                column_widths=["25%", "25%", "12%", "10%", "13%", "15%"],
+                column_widths=["140px", "140px", "75px", "70px", "90px", "110px"],
             )
             with gr.Accordion("Where it errs more often", open=False):
                 sliced = gr.HTML()
