@@ -18,16 +18,25 @@ def classifier(small_bundle):
 
 
 class Slow:
-    """The classifier, with a gate before each forward pass and a list of what was read."""
+    """The classifier, with a gate before each forward pass and a list of what came to it.
+
+    A test that fails opens the gate, so that nobody waits there for ever.
+    """
 
     def __init__(self, classifier):
         self.classifier, self.size = classifier, classifier.size
         self.gate, self.passes = threading.Semaphore(0), []
 
     def read_fitted(self, fitted):
-        self.gate.acquire()
         self.passes.append([int(canvas.min()) for canvas, _ in fitted])
+        self.gate.acquire()
         return self.classifier.read_fitted(fitted)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.gate.release(99)
 
 
 def grey(level):
@@ -54,11 +63,10 @@ def test_everyone_gets_their_own_answer(classifier):
 
 
 def test_waiting_photos_share_a_pass_and_visitors_go_first(classifier):
-    slow = Slow(classifier)
-    crowd = Crowd(slow, most=3)
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(8) as pool, Slow(classifier) as slow:
+        crowd = Crowd(slow, most=3)
         pool.submit(crowd.read, grey(10))
-        until(lambda: crowd.waiting == 0)  # the first one is being read
+        until(lambda: slow.passes)  # the first one is being read
         for level in (20, 30, 40):
             pool.submit(crowd.read, grey(level), BULK)
             until(lambda n=level: crowd.waiting == n // 10 - 1)
@@ -70,11 +78,10 @@ def test_waiting_photos_share_a_pass_and_visitors_go_first(classifier):
 
 
 def test_too_many_are_told_so_and_closing_finishes_what_waits(classifier):
-    slow = Slow(classifier)
-    crowd = Crowd(slow, most=2, waiting=2)
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(8) as pool, Slow(classifier) as slow:
+        crowd = Crowd(slow, most=2, waiting=2)
         first = pool.submit(crowd.read, grey(1))
-        until(lambda: crowd.waiting == 0)
+        until(lambda: slow.passes)
         others = [pool.submit(crowd.read, grey(n)) for n in (2, 3)]
         until(lambda: crowd.waiting == 2)
         with pytest.raises(Busy, match="Too many photos"):
