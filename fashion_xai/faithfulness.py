@@ -18,8 +18,9 @@ from scipy.sparse.linalg import spsolve
 from fashion_xai.images import WHITE, Box
 from fashion_xai.occlusion import blurred
 
-SHARES = (0.05, 0.15, 0.3, 0.6)
-"""Of the photo's pixels, at which the deletion and insertion curves are measured."""
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Of the photo's pixels, at which the deletion and insertion curves are measured: most densely
+where they are steep, since a small product is gone with the first tenth of the photo."""
 
 ROAD_SHARES = (0.1, 0.2, 0.4)
 """Of the photo's pixels that ROAD removes."""

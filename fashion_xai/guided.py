@@ -15,7 +15,10 @@ SMOOTHNESS = 1e-3
 """ε: colour variance (colours in 0–1) below which a window counts as even."""
 
 SHARPNESS = 0.25
-"""Share of the answer that follows the edges; the rest is spread by a cell of the coarse map."""
+"""Share of the answer that follows the edges; the rest is spread by :data:`SPREAD`."""
+
+SPREAD = 0.35
+"""Standard deviation of that spread, in cells of the coarse map."""
 
 
 def along_edges(
@@ -25,6 +28,7 @@ def along_edges(
     radius: int = RADIUS,
     smoothness: float = SMOOTHNESS,
     sharpness: float = SHARPNESS,
+    spread: float = SPREAD,
 ) -> np.ndarray:
     """Refine maps with their photo (guided filter with a colour guide: He et al. 2013,
     doi:10.1109/TPAMI.2012.213, equations 14–16).
@@ -33,7 +37,7 @@ def along_edges(
     borders move to the photo's edges, and what is even in the photo gets an even value. A unit of
     the network sees more than its cell, most of it near the middle (Luo et al. 2016,
     arXiv:1701.04128, section 2): so only a share of the answer is that sharp, and the rest is
-    spread by a Gaussian of one cell. No pass through the network. The evidence is moved and never
+    spread by a Gaussian. No pass through the network. The evidence is moved and never
     made: the sum stays. It says nothing new about the network, and it takes for granted that the
     evidence follows visible edges; how faithful that is, is measured like any map.
 
@@ -41,8 +45,8 @@ def along_edges(
         heatmaps: raw (n, h, w); what they share of the work is done once.
         pixels: uint8 (H, W, 3), the padded input.
         grid: cells of the answer.
-        radius, smoothness, sharpness: see :data:`RADIUS`, :data:`SMOOTHNESS` and
-            :data:`SHARPNESS`; 1 is the paper's filter.
+        radius, smoothness, sharpness, spread: see :data:`RADIUS`, :data:`SMOOTHNESS`,
+            :data:`SHARPNESS` (1 is the paper's filter) and :data:`SPREAD`.
 
     Returns:
         float32 (n, *grid), in the maps' unit per cell of the finer grid; a map keeps its sum.
@@ -61,7 +65,7 @@ def along_edges(
     variance -= np.einsum("yxi,yxj->yxij", colour, colour)
     precision = np.linalg.inv(variance + smoothness * np.eye(3, dtype=np.float32))
     answers = np.empty((len(heatmaps), *grid), np.float32)
-    reach = grid[0] / heatmaps.shape[1]  # a cell of the coarse map
+    reach = spread * grid[0] / heatmaps.shape[1]
     for heatmap, answer in zip(heatmaps, answers, strict=True):
         coarse = cv2.resize(heatmap.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
         value = mean(coarse)

@@ -71,14 +71,14 @@ def test_evidence_moves_to_the_object_that_it_overlaps():
     assert found[inside].std() < 0.01 * found[inside].mean()
 
 
-def test_the_rest_is_spread_by_one_cell_of_the_coarse_map():
+def test_the_rest_is_spread_by_a_share_of_a_cell_of_the_coarse_map():
     """Checked with scipy's Gaussian: linear between the sharp map and its spread copy."""
     pixels = RNG.integers(0, 256, (256, 192, 3)).astype(np.uint8)
     heatmap = RNG.normal(size=(1, 8, 6)).astype(np.float32)
     (sharp,) = along_edges(heatmap, pixels, sharpness=1)
-    soft = gaussian_filter(sharp, 64 / 8, mode="nearest", truncate=4)
-    for sharpness in (0, 0.25):
+    for sharpness, spread in ((0, 1), (0.25, 1), (0.25, 0.5)):
+        soft = gaussian_filter(sharp, spread * 64 / 8, mode="nearest", truncate=4)
         expected = sharpness * sharp + (1 - sharpness) * soft
         expected += (heatmap.sum() - expected.sum()) / expected.size
-        (found,) = along_edges(heatmap, pixels, sharpness=sharpness)
+        (found,) = along_edges(heatmap, pixels, sharpness=sharpness, spread=spread)
         np.testing.assert_allclose(found, expected, atol=1e-2 * sharp.std())
