@@ -165,7 +165,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "ROAD, MuFidelity and pointing, on products as they are photographed and placed anywhere, "
         "beside maps that know nothing (noise, a centre blob, contours, a blurred map, other "
         "heads' maps). Writes OUT/trust.json; a stopped run goes on when the same command is "
-        "given again. The default takes about ten minutes on 2 cores.",
+        "given again. The default takes about six minutes on 2 cores.",
     )
     command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
     command.add_argument(
