@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import Timeout
 from tqdm import tqdm
 
-from fashion_xai import bundle, cams, images, report
+from fashion_xai import bundle, cams, files, images, report
 from fashion_xai.catalogue import Catalogue, Product, Rejected
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.faithfulness import stretch
@@ -89,7 +90,7 @@ def run(
         The summary, as written to ``audit.json``.
 
     Raises:
-        ValueError: no product to audit, or ``out`` holds another audit.
+        ValueError: no product to audit, or ``out`` holds another audit or is being written to.
     """
     products = [p for p in catalogue.products if side is None or (split or {}).get(p.id) == side]
     if not products:
@@ -102,6 +103,24 @@ def run(
         "side": side,
         "titles": titles,
     }
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with files.lock(out / SUMMARY, timeout=0):
+            return _run(classifier, catalogue, products, settings, split or {}, out)
+    except Timeout:
+        raise ValueError(
+            f"{out} is in use: another audit writes into it. Give another --out, or wait."
+        ) from None
+
+
+def _run(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    settings: dict[str, Any],
+    split: Mapping[str, str],
+    out: Path,
+) -> dict[str, Any]:
     parts = _claim(out, settings)
     started, forward = time.perf_counter(), 0.0
     chunks = [products[i : i + CHUNK] for i in range(0, len(products), CHUNK)]
@@ -115,7 +134,7 @@ def run(
             before = time.perf_counter()
             readings = classifier.read_fitted([(seen.canvas, seen.box) for seen in batch])
             forward += time.perf_counter() - before
-            rows += _rows(classifier, batch, readings, split or {}, titles)
+            rows += _rows(classifier, batch, readings, split, settings["titles"])
             bar.update(len(batch))
         bar.update(len(rejected))
         _write_part(_part(parts, number), rows, rejected, _schema(classifier))
@@ -139,14 +158,12 @@ def read_summary(folder: Path) -> dict[str, Any]:
         ValueError: no finished audit, or one of another format.
     """
     try:
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        summary = files.read_json(folder / SUMMARY)
     except FileNotFoundError:
         raise ValueError(
             f"{folder}: no finished audit. Expected {SUMMARY} and {PRODUCTS}, as "
             "`python -m fashion_xai audit` writes them."
         ) from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{folder / SUMMARY}: expected JSON ({error}).") from error
     if summary.get("format") != FORMAT:
         raise ValueError(
             f"{folder / SUMMARY}: expected format {FORMAT}. Received: {summary.get('format')!r}"

@@ -12,13 +12,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from fashion_xai import suspicious
-from fashion_xai.audit import PRODUCTS, read_summary
+from fashion_xai.audit import PRODUCTS, SUMMARY, read_summary
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.images import ImageError
 from fashion_xai.labels import Taxonomy, Vocabulary
 
 SHIPPED = Path(__file__).resolve().parent / "assets" / "audit"
 MAPS = ("map", "true_map", "difference")
+COLUMNS = ("true", "predicted", "probability", "true_probability", "quality")
+NEEDED = ("labels", "taxonomy", "audited", "input_size", "map_shape")
+"""What :class:`Audit` takes from the summary, and of each head from the table."""
 
 
 class Audit:
@@ -38,9 +41,19 @@ class Audit:
         file = self.folder / PRODUCTS
         if not file.is_file():
             raise ValueError(f"{self.folder}: no {PRODUCTS}. Expected the folder of an audit.")
-        self.vocabulary = Vocabulary.from_json(self.summary["labels"])
-        self.taxonomy = Taxonomy.from_json(self.summary["taxonomy"])
-        names = pq.read_schema(file).names
+        lacking = [x for x in NEEDED if x not in self.summary]
+        if lacking:
+            raise ValueError(f"{self.folder / SUMMARY}: expected {', '.join(lacking)} too.")
+        try:
+            self.vocabulary = Vocabulary.from_json(self.summary["labels"])
+            self.taxonomy = Taxonomy.from_json(self.summary["taxonomy"])
+            names = pq.read_schema(file).names
+        except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+            raise ValueError(f"{self.folder}: no readable audit ({error}).") from error
+        wanted = ["id", "title", "embedding"]
+        wanted += [f"{h}_{x}" for h in self.heads for x in (*COLUMNS, *MAPS)]
+        if absent := [x for x in wanted if x not in names]:
+            raise ValueError(f"{file}: no column {', '.join(absent[:6])}. Expected those of an audit.")
         maps = {f"{h}_{m}" for h in self.heads for m in MAPS} | {"embedding"}
         self._arrays = pq.read_table(file, columns=[n for n in names if n in maps])
         self.table: pd.DataFrame = pq.read_table(

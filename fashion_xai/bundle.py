@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import keras
 
+from fashion_xai import files
 from fashion_xai.labels import Taxonomy, Vocabulary
 
 SHIPPED = Path(__file__).parent / "assets" / "model"
@@ -104,6 +106,13 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{folder / CARD}: expected format {FORMAT}. Received: {card.get('format')!r}"
         )
+    sums, size = card.get("sha256"), card.get("input_size")
+    if not isinstance(sums, dict) or not {MODEL, LABELS} <= set(sums):
+        raise BundleError(f"{folder / CARD}: expected sha256 of {MODEL} and {LABELS}.")
+    if set(sums) - {MODEL, LABELS, SPLIT}:
+        raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
+    if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
+        raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")
     return card
 
 
@@ -126,8 +135,12 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
         if _sha256(path / name) != expected:
             raise BundleError(f"{path / name} was changed: its sha256 is not that of {CARD}.")
     labels = _read_json(path, LABELS)
-    vocabulary = Vocabulary.from_json(labels["attributes"])
-    model = keras.saving.load_model(path / MODEL, compile=False, safe_mode=True)
+    try:
+        vocabulary = Vocabulary.from_json(labels.get("attributes", {}))
+        taxonomy = Taxonomy.from_json(labels.get("taxonomy", []))
+    except ValueError as error:
+        raise BundleError(f"{path / LABELS}: {error}") from error
+    model = _load_model(path / MODEL)
     outputs = {layer: shape[-1] for layer, shape in zip(model.output_names, model.output_shape)}
     if outputs != vocabulary.sizes or list(outputs) != list(vocabulary.attributes):
         raise BundleError(
@@ -137,19 +150,31 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
     # Figures of another model would be worse than none.
     if trust.get("model") != card["sha256"].get(MODEL):
         trust = {}
-    taxonomy = Taxonomy.from_json(labels["taxonomy"])
     return Bundle(model, vocabulary, taxonomy, card, path, trust)
+
+
+def _load_model(path: Path) -> keras.Model:
+    """A Keras model of Keras' own layers and no others."""
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError,
+            RecursionError, zipfile.BadZipFile) as error:  # fmt: skip
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BundleError(f"{path}: Keras cannot read this model: {lines[0][:300]}") from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise BundleError(f"{path}: expected a built Keras model. Received: {type(model).__name__}")
+    return model
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:
     try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
+        return files.read_json(folder / name)
     except FileNotFoundError:
         raise BundleError(
             f"{folder}: no {name}. Expected a bundle, as written by training.train."
         ) from None
     except ValueError as error:
-        raise BundleError(f"{folder / name}: expected JSON ({error}).") from error
+        raise BundleError(str(error)) from error
 
 
 def _write_card(folder: Path, card: Mapping[str, Any]) -> None:

@@ -235,6 +235,10 @@ def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[R
     for number, text in enumerate(lines[1:], start=2):
         if not text.strip():
             continue
+        if max(map(len, text.split(","))) > csv.field_size_limit():
+            reason = f"a cell of over {csv.field_size_limit():,} characters"
+            rejected.append(Rejected(number, text.split(",")[0][:80], reason))
+            continue
         row = _row(text, header)
         if len(row) < len(header):
             reason = f"expected {len(header)} columns, received {len(row)}"

@@ -98,7 +98,12 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Sequence[str]]) -> Vocabulary:
+        """Raises ``ValueError`` where it is not attribute → sorted labels."""
+        if not isinstance(data, Mapping) or not data:
+            raise ValueError(f"Expected labels by attribute. Received: {type(data).__name__}")
         for attribute, labels in data.items():
+            if not isinstance(labels, Sequence) or not all(isinstance(x, str) for x in labels):
+                raise ValueError(f"Expected a list of labels for {attribute!r}.")
             if list(labels) != sorted(set(labels)):
                 raise ValueError(f"Labels of {attribute!r} must be sorted and unique.")
         return cls({attribute: tuple(labels) for attribute, labels in data.items()})
@@ -144,6 +149,13 @@ class Taxonomy:
 
     @classmethod
     def from_json(cls, data: Iterable[Sequence[str]]) -> Taxonomy:
+        """Raises ``ValueError`` where it is no list of triples of labels."""
+        data = list(data) if isinstance(data, Iterable) else [()]
+        if not all(
+            isinstance(x, Sequence) and len(x) == 3 and all(isinstance(y, str) for y in x)
+            for x in data
+        ):
+            raise ValueError(f"Expected triples {', '.join(CATEGORY_PATH)}.")
         return cls(frozenset((master, sub, article) for master, sub, article in data))
 
 

@@ -156,7 +156,11 @@ def png(figure) -> bytes:
 
 
 def write(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; nothing is left of a write that fails."""
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data.encode() if isinstance(data, str) else data)
-    os.replace(part, path)
+    try:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        os.replace(part, path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

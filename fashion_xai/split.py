@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from fashion_xai import files
 from fashion_xai.catalogue import Product
 
 SPLITS = ("train", "validation", "test")
@@ -29,8 +30,7 @@ def read_split(path: Path) -> dict[str, str]:
         ValueError: another header, an unknown split, or a repeated id; names the row.
         FileNotFoundError: no such file.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    rows = files.read_csv(path)
     if not rows or rows[0] != ["id", "split"]:
         raise ValueError(f"{path}: expected the header id,split. Received: {rows[:1]}")
     split: dict[str, str] = {}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fashion_xai import report
+from fashion_xai import files, report
 
 LABEL_WRONG, MODEL_WRONG, AMBIGUOUS = "label wrong", "model wrong", "ambiguous"
 VERDICTS = (LABEL_WRONG, MODEL_WRONG, AMBIGUOUS)
@@ -46,8 +45,7 @@ def read(path: Path) -> dict[tuple[str, str], Verdict]:
     """
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+    rows = files.read_csv(path)
     if not rows or rows[0] != HEADER:
         raise ValueError(f"{path}: expected the header {','.join(HEADER)}. Received: {rows[:1]}")
     found: dict[tuple[str, str], Verdict] = {}
@@ -71,15 +69,19 @@ def write(path: Path, verdicts: Mapping[tuple[str, str], Verdict]) -> None:
 def add(path: Path, verdict: Verdict) -> Verdict:
     """Keep one more verdict on disk, in the place of an earlier one on the same label.
 
+    Safe among threads and processes that add to the same file.
+
     Raises:
         ValueError: an unknown verdict, or a file that holds something else.
     """
     if verdict.verdict not in VERDICTS:
         raise ValueError(f"Expected one of {VERDICTS}. Received: {verdict.verdict!r}")
     stamped = replace(verdict, at=datetime.now(UTC).isoformat(timespec="seconds"))
-    known = read(path)
-    known.pop((verdict.id, verdict.attribute), None)
-    write(path, {**known, (verdict.id, verdict.attribute): stamped})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.lock(path):  # several servers may share the file
+        known = read(path)
+        known.pop((verdict.id, verdict.attribute), None)
+        write(path, {**known, (verdict.id, verdict.attribute): stamped})
     return stamped
 
 
