@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ from fashion_xai.verdicts import Verdict
 
 LABELS = 22
 """Of the matrix: those with most errors."""
+
+MOST = 500
+"""Of a list that the page holds."""
 
 PHOTOS = 24
 """Of a gallery."""
@@ -49,6 +54,32 @@ class Filters:
     high: float = 1.0
     trait: str = ANY
     value: str = ANY
+
+
+def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says is open, as far as it is of this audit; ``nothing`` for the rest.
+
+    Args:
+        state: as the browser sent it: ``ids`` and ``listed`` (ids of products), ``id`` and ``pair``
+            (true and predicted label).
+    """
+    given = state if isinstance(state, dict) else {}
+
+    def ids(name: str) -> list[str]:
+        values = given.get(name)
+        values = values[:MOST] if isinstance(values, list) else []
+        return [x for x in values if isinstance(x, str) and x in audit.row]
+
+    pair, identity = given.get("pair"), given.get("id")
+    sound = isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
+    known = isinstance(identity, str) and identity in audit.row
+    return {
+        **nothing,
+        "ids": ids("ids"),
+        "listed": ids("listed"),
+        "id": identity if known else None,
+        "pair": pair if sound else None,
+    }
 
 
 def rows(audit: Audit, f: Filters) -> np.ndarray:

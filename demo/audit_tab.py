@@ -10,6 +10,7 @@ import gradio as gr
 from demo import audit_handlers as handlers
 from demo.audit_handlers import Filters
 from demo.handlers import note
+from demo.inputs import choice_input
 from fashion_xai import gallery
 from fashion_xai.audited import Audit
 from fashion_xai.verdicts import VERDICTS
@@ -24,6 +25,10 @@ CSS = """
 """
 
 
+NOTHING: dict[str, Any] = {"ids": [], "id": None, "listed": [], "pair": None}
+"""What is open at first: the gallery's ids, the photo, the ids of the suspects, and the pair."""
+
+
 def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
     """Add the tab's contents to the page that is being built.
 
@@ -33,8 +38,9 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         verdicts: CSV for the analyst's verdicts; None takes none.
     """
     first = "articleType" if "articleType" in audit.heads else audit.heads[0]
-    labels = gr.State([])  # of the matrix
-    shown = gr.State({"ids": [], "id": None, "listed": []})
+    # What is open travels with the page: the server remembers nothing that a crowd could push out.
+    labels = gr.JSON([], visible=False)  # of the matrix
+    shown = gr.JSON(NOTHING, visible=False)
     gr.HTML(handlers.about(audit, verdicts), padding=False, elem_id="audit-about")
     with gr.Row():
         head = gr.Dropdown(list(audit.heads), value=first, label="Head", elem_id="audit-head")
@@ -43,7 +49,7 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         low = gr.Slider(0, 100, 0, step=5, label="Confidence from (%)")
         high = gr.Slider(0, 100, 100, step=5, label="Confidence to (%)")
         trait = gr.Dropdown(handlers.traits(audit), value=handlers.ANY, label="Slice by")
-        value = gr.Dropdown([handlers.ANY], value=handlers.ANY, label="only")
+        value = choice_input([handlers.ANY], value=handlers.ANY, label="only")
     filters = [head, minimum, kind, low, high, trait, value]
     with gr.Row():
         with gr.Column():
@@ -112,46 +118,61 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
 
     def suspects(head, state):
         cells, ids = handlers.suspects(audit, head)
-        return cells, {**state, "listed": ids}
+        return cells, {**opened_now(state), "listed": ids}
+
+    def opened_now(state) -> dict[str, Any]:
+        return handlers.checked(audit, state, NOTHING)
 
     def open_pair(pair, state, order, *values):
+        state = opened_now(state)
         if pair is None:
             return gr.skip(), gr.skip(), gr.skip()
         f, (true, predicted) = read(values), pair
         items, ids = handlers.photos(audit, f, true, predicted, order)
         text = handlers.confusion(audit, f, true, predicted)
-        return text, gr.Gallery(items, selected_index=None), {**state, "ids": ids, "pair": pair}
+        return (
+            text,
+            gr.Gallery(items, selected_index=None),
+            {**state, "ids": ids, "pair": list(pair)},
+        )
 
     # Gradio puts its event where the annotation stands.
     def from_matrix(event: gr.SelectData, names, state, order, *values):
+        names = [str(name) for name in names or []]
         return open_pair(handlers.cell(names, *event.index), state, order, *values)
 
     def from_table(event: gr.SelectData, state, order, *values):
         return open_pair(tuple(event.row_value[:2]), state, order, *values)
 
     def reorder(state, order, *values):
-        return open_pair(state.get("pair"), state, order, *values)
+        return open_pair(opened_now(state)["pair"], state, order, *values)
 
-    def open_photo(head, state, identity):
+    def open_photo(head, state, listed, place):
+        state = opened_now(state)
+        if not 0 <= place < len(state[listed]):
+            return note("This list is no longer open; choose a pair again."), state, None, ""
+        identity = state[listed][place]
         chosen = handlers.kept_verdict(verdicts, identity, head)
         return handlers.detail(audit, head, identity), {**state, "id": identity}, chosen, ""
 
     def from_gallery(event: gr.SelectData, head, state):
-        return open_photo(head, state, state["ids"][event.index])
+        return open_photo(head, state, "ids", event.index)
 
     def from_suspects(event: gr.SelectData, head, state):
-        return open_photo(head, state, state["listed"][event.index[0]])
+        return open_photo(head, state, "listed", event.index[0])
 
     def judge(head, state, verdict):
-        if verdicts is None or not state.get("id") or not verdict:
+        identity = opened_now(state)["id"]
+        if verdicts is None or not identity or not verdict:
             return note("Choose a photo and a verdict first.")
         try:
-            return handlers.judge(audit, verdicts, head, state["id"], verdict)
+            return handlers.judge(audit, verdicts, head, identity, verdict)
         except (ValueError, OSError) as error:
             return note(f"Not kept: {error}")
 
     def forget(state):
-        return {**state, "ids": [], "id": None, "pair": None}, [], "", "", None, ""
+        kept = opened_now(state)["listed"]
+        return {**NOTHING, "listed": kept}, [], "", "", None, ""
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     # By default a choice made while the one before is still on its way would be dropped.

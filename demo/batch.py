@@ -5,31 +5,45 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from demo import handlers
+from demo.busy import Busy
 from demo.crowd import BULK, Crowd
+from demo.decoder import GONE, Decoder
+from demo.routes import UPLOAD
 from fashion_xai import FashionClassifier, gallery, images, report
 from fashion_xai.images import ImageError
 
 PHOTOS = 200
-"""In one batch; the rest is counted and named as not done."""
+"""In one batch; the rest is counted and the first of it named as not done."""
+
+NAMED = 5
+"""Files over the limit that are named."""
+
+NAME = 200
+"""Characters of a file's name that are kept."""
 
 ENTRIES = 5_000
 """Of a zip; a longer list is refused before it is read."""
+
+DIRECTORY = 2_000_000
+"""Bytes of a zip's directory: 400 for each of its entries."""
 
 UNPACKED = 400_000_000
 """Bytes that a zip's photos may have together once unpacked."""
 
 LIMITS = (
-    f"At most {PHOTOS} photos a batch, {images.MAX_BYTES // 1_000_000} MB a file (a zip counts as "
-    "one), 50 megapixels a photo. Files that cannot be used are listed, the others are done."
+    f"At most {PHOTOS} photos and {UPLOAD // 1_000_000} MB a batch, "
+    f"{images.MAX_BYTES // 1_000_000} MB a file (a zip counts as one), 50 megapixels a photo. "
+    "Files that cannot be used are listed, the others are done."
 )
 
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
@@ -54,26 +68,41 @@ class Done:
     thumbnail: np.ndarray | None = None
 
 
-def work(crowd: Crowd, paths: Sequence[str]) -> Iterator[tuple[int, int, Done]]:
+def work(
+    crowd: Crowd,
+    decoder: Decoder,
+    paths: Sequence[str],
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Iterator[tuple[int, int, Done]]:
     """Work off a batch: (how many are done, how many there are, the last one).
 
-    Photos are read with less urgency than visitors' ones, a few at a time, so that a batch never
+    Photos are read with less urgency than visitors' ones, one at a time, so that a batch never
     stands in anybody's way.
 
     Args:
-        paths: files on the server, as Gradio has received them.
+        paths: files on the server, as Gradio has received them; each counts once.
+        goes_on: asked before each photo whether anybody still waits for the rest.
 
     Raises:
         ImageError: nothing to do, or a zip that is refused as a whole.
+        Busy: too many photos are waiting, or nobody waits for the answers any more.
     """
-    files = list(_files(paths))
+    files = list(islice(_files(list(dict.fromkeys(paths))), ENTRIES + 1))
+    if len(files) > ENTRIES:
+        raise ImageError(f"The batch holds over {ENTRIES:,} files; no more are looked at.")
     if not files:
         raise ImageError("No photo arrived; expected photos or a zip of them.")
-    for number, (name, source) in enumerate(files, start=1):
-        if number > PHOTOS:
-            yield number, len(files), Done(name, None, f"not done: over {PHOTOS} photos")
-            continue
-        yield number, len(files), _one(crowd, name, source)
+    over = files[PHOTOS:]
+    total = len(files[:PHOTOS]) + bool(over)
+    for number, (name, source) in enumerate(files[:PHOTOS], start=1):
+        if not goes_on():
+            raise Busy("Nobody waits for this batch any more; it was stopped.")
+        yield number, total, _one(crowd, decoder, name, source)
+    if over:
+        names = ", ".join(_short(name) for name, _ in over[:NAMED])
+        more = f" and {len(over) - NAMED:,} more" if len(over) > NAMED else ""
+        reason = f"not done: over {PHOTOS} photos"
+        yield total, total, Done(f"{len(over):,} files: {names}{more}", None, reason)
 
 
 def table(attributes: Sequence[str], rows: Sequence[Done]) -> str:
@@ -110,24 +139,38 @@ def progress(rows: Sequence[Done], total: int) -> str:
     return bar + handlers.note(f"{len(rows)} of {total} files{left}.")
 
 
-def _one(crowd: Crowd, name: str, source: Path | tuple[Path, str]) -> Done:
+def _one(crowd: Crowd, decoder: Decoder, name: str, source: Path | tuple[Path, str]) -> Done:
+    name = _short(name)
     try:
-        photo = images.load(_bytes(source))
+        photo = decoder.load(_bytes(source))
     except ImageError as error:
         return Done(name, None, str(error))
     answer = handlers.answer(crowd.classifier, crowd.read(photo, BULK))
     return Done(name, answer, thumbnail=gallery.resized(photo, 72))
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= NAME else f"…{name[-NAME + 1 :]}"
+
+
 def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path | tuple[Path, str]]]:
     """(name, where it is) of each photo: a path, or a zip and the entry inside it."""
     for text in paths:
         path = Path(text)
+        if not path.is_file():
+            raise ImageError(GONE)
         if not zipfile.is_zipfile(path):
             yield path.name, path
             continue
-        with zipfile.ZipFile(path) as archive:
-            entries = [x for x in archive.infolist() if not x.is_dir()]
+        if _directory(path) > DIRECTORY:
+            raise ImageError(
+                f"{path.name} holds too many files; at most {ENTRIES:,} are looked at."
+            )
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = [x for x in archive.infolist() if not x.is_dir()]
+        except BROKEN as error:
+            raise ImageError(f"{path.name} cannot be unpacked ({error}).") from error
         if len(entries) > ENTRIES:
             raise ImageError(
                 f"{path.name} holds {len(entries):,} files; at most {ENTRIES:,} are looked at."
@@ -139,6 +182,15 @@ def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path | tuple[Path, str]]
         for entry in entries:
             if not _hidden(entry.filename):
                 yield entry.filename, (path, entry.filename)
+
+
+def _directory(path: Path) -> int:
+    """Bytes of a zip's directory as its end record has it, which ``zipfile`` reads as a whole."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_557))  # the record, and the longest comment
+        end = file.read()
+    place = end.rfind(b"PK\x05\x06")
+    return int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
 
 
 def _hidden(name: str) -> bool:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import time
 from typing import Any
 
 import gradio as gr
 
 from demo import batch, log
-from demo.crowd import Busy, Crowd
+from demo.busy import Busy
+from demo.crowd import Crowd
+from demo.decoder import Decoder
 from demo.handlers import message
-from fashion_xai import ImageError, report
+from demo.queue_guard import QueueGuard
+from demo.results import Results
+from fashion_xai import ImageError
+
+ID = "batch"
+"""The concurrency id of batches: one is worked off at a time."""
+
+LISTEN = 5.0
+"""Seconds that a batch waits for its sender to open the stream of answers."""
 
 CSS = """
 .batch {overflow-x: auto;}
@@ -24,39 +33,74 @@ CSS = """
   border-bottom: 1px solid var(--border-color-primary);}
 .batch img {height: 60px; margin: 0; border-radius: 4px;}
 .batch .bad {color: var(--error-text-color, #b3261e);}
+#batch-csv a {color: var(--body-text-color); text-decoration: underline;}
 """
 
 
-def build(crowd: Crowd) -> None:
-    """Add the tab's contents, and the endpoint ``/batch``, to the page."""
+class Listening:
+    """Whether somebody still reads a batch's answers; True until a guard is there to ask."""
+
+    def __init__(self) -> None:
+        self.guard: QueueGuard | None = None
+
+    def to(self, request: gr.Request) -> bool:
+        return self.guard is None or self.guard.listens(request.session_hash)
+
+    def begun(self, request: gr.Request) -> bool:
+        """The same after a moment: a client may join first and then listen."""
+        last = time.monotonic() + LISTEN
+        while not self.to(request) and time.monotonic() < last:
+            time.sleep(0.1)
+        return self.to(request)
+
+
+def build(crowd: Crowd, decoder: Decoder, results: Results, listening: Listening) -> None:
+    """Add the tab's contents, and the endpoint ``/batch``, to the page.
+
+    Args:
+        crowd: that runs the network.
+        decoder: that reads the files.
+        results: where the table is kept for download.
+        listening: asked whether a batch is still wanted.
+    """
     attributes = crowd.classifier.attributes
 
-    def run(paths):
+    def outcomes(paths, request: gr.Request):
+        if not listening.begun(request):
+            raise Busy("Nobody waits for this batch; it was not begun.")
+        return batch.work(crowd, decoder, paths, lambda: listening.to(request))
+
+    def run(paths, request: gr.Request):
         """Work off the files and show how far it is."""
         if not paths:
             return  # the list was emptied: what is done stays
         rows: list[batch.Done] = []
+        shown = 0
         with log.request("batch") as line:
             try:
-                for number, total, row in batch.work(crowd, paths):
+                for number, total, row in outcomes(paths, request):
                     rows.append(row)
-                    if number == total or number % 10 == 0:
-                        says = batch.progress(rows, total)
-                        yield says, batch.table(attributes, rows), gr.skip()
+                    if number != total and number % 10:
+                        continue
+                    # The table is sent again when it has doubled: twice its size in all.
+                    table: Any = gr.skip()
+                    if number == total or number >= 2 * shown:
+                        table, shown = batch.table(attributes, rows), number
+                    yield batch.progress(rows, total), table, gr.skip()
             except (ImageError, Busy) as error:
                 yield message(str(error)), batch.table(attributes, rows), gr.skip()
             line.facts["files"] = len(rows)
         if rows:
-            folder = Path(tempfile.mkdtemp(prefix="fashion_xai-"))
-            report.write(folder / "answers.csv", batch.csv_text(attributes, rows))
-            file = gr.DownloadButton(value=str(folder / "answers.csv"), interactive=True)
-            yield gr.skip(), gr.skip(), file
+            name = results.keep({"answers.csv": batch.csv_text(attributes, rows)})
+            href = f"/result/{name}/answers.csv"
+            link = f'<a href="{href}" download="answers.csv">Download the table as CSV</a>'
+            yield gr.skip(), gr.skip(), link
 
-    def answer_batch(files: list[str]):
+    def answer_batch(files: list[str], request: gr.Request):
         """Six attributes of each photo; a zip's photos count one by one."""
         with log.request("api batch") as line:
             try:
-                rows = [row for _, _, row in batch.work(crowd, files or [])]
+                rows = [row for _, _, row in outcomes(files or [], request)]
             except (ImageError, Busy) as error:
                 raise gr.Error(str(error), print_exception=False) from error
             line.facts["files"] = len(rows)
@@ -67,11 +111,11 @@ def build(crowd: Crowd) -> None:
         label="Photos or zips", file_count="multiple", type="filepath", elem_id="batch-files"
     )
     says = gr.HTML(elem_id="batch-message", padding=False)
-    save = gr.DownloadButton("Download the table as CSV", interactive=False, elem_id="batch-csv")
+    link = gr.HTML(elem_id="batch-csv", padding=False)
     shown = gr.HTML(elem_id="batch-table", padding=False)
     # One batch at a time: visitors' photos have the network between any two of its photos.
-    alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "batch"}
-    files.change(run, files, [says, shown, save], api_visibility="private", **alone)
+    alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": ID}
+    files.change(run, files, [says, shown, link], api_visibility="private", **alone)
     gr.Button(visible=False).click(
         answer_batch, files, gr.JSON(visible=False), api_name="batch", **alone
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from demo.busy import Busy
 from fashion_xai import FashionClassifier, images
 from fashion_xai.records import Reading
 
@@ -21,10 +22,6 @@ WAITING = 256
 
 VISITOR, BULK = 0, 1
 """How urgent a photo is: somebody looks at the page, or a batch is worked off."""
-
-
-class Busy(RuntimeError):
-    """Too many photos are waiting; a sentence for the visitor."""
 
 
 class _Waiting(NamedTuple):

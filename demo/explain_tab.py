@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,12 @@ import gradio as gr
 import matplotlib
 import numpy as np
 
-from demo import handlers, log, uploads, whatif
-from demo.crowd import MOST, Busy, Crowd
-from demo.results import Results
+from demo import handlers, log, whatif
+from demo.analyses import Analyses
+from demo.busy import Busy
+from demo.crowd import MOST
+from demo.inputs import choice_input, photo_input
+from demo.results import PAGE, Results
 from fashion_xai import ImageError, methods, overlay, report
 
 HERE = Path(__file__).resolve().parent
@@ -28,6 +30,15 @@ READING = """**Reading a map.** Bright: these cells speak most for the label rat
 Clear: they do not. With "rather than" one label, orange speaks for the first, purple for the other.
 The evidence is counted in logits, the unit of the network's scores. Hover over a map, tap it or
 press Enter on it to see the photo without it."""
+
+SCRIPTS = ("cards.js", "paint.js")
+BOARD = (
+    '<canvas id="paint" hidden role="img" aria-label="the photo, to paint over with mouse or '
+    'finger; without them, hide what a head looked at"></canvas>'
+)
+
+UNUSABLE = (ImageError, Busy, KeyError, ValueError)
+"""What a photo, or a choice that is none, raises: all with a sentence for the visitor."""
 
 CSS = """
 .card {border: 1px solid var(--border-color-primary); border-radius: 10px; padding: 10px 12px;
@@ -56,6 +67,8 @@ CSS = """
 .message {padding: 10px 14px; border-radius: 8px; background: #fdecea; color: #7a1c12;
   font-weight: 600;}
 #shown-photo {display: none;}
+#paint {width: 100%; height: 360px; object-fit: contain; cursor: crosshair; touch-action: none;}
+#paint[hidden] {display: none;}
 .card .trust summary::marker {color: var(--color-accent);}
 @media (max-width: 767px) {
   #stage {flex-direction: column;} #photo-side {display: contents;} #controls {order: 2;}
@@ -70,6 +83,11 @@ CSS = """
 """
 
 
+def _sentence(error: Exception) -> str:
+    """An error's words; ``str`` of a KeyError would quote them."""
+    return str(error.args[0]) if isinstance(error, KeyError) else str(error)
+
+
 def script() -> str:
     """The page's own JavaScript, with the colour maps that the library uses, for ``<head>``."""
     tables = {"plain": overlay.COLOURS, "signed": overlay.SIGNED_COLOURS}
@@ -82,42 +100,36 @@ def script() -> str:
         ).decode()
         for name, table in tables.items()
     }
-    code = (HERE / "cards.js").read_text(encoding="utf-8")
-    settings = f"const OPACITY = {OPACITY / 100}, COLOURS = {json.dumps(colours)};"
+    code = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    settings = (
+        f"const OPACITY = {OPACITY / 100}, MASK = {whatif.MASK}, COLOURS = {json.dumps(colours)};"
+    )
     return f"<script>{settings}\n{code}</script>"
 
 
-def build(crowd: Crowd, results: Results) -> None:
+def build(analyses: Analyses, results: Results) -> None:
     """Add a photo, its six cards and the endpoints ``/predict`` and ``/explain`` to the page.
 
     Args:
-        crowd: that reads the photos.
-        results: where the pages behind "link to this result" are kept.
+        analyses: photos and their forward passes.
+        results: where what is saved is kept.
     """
+    crowd = analyses.crowd
     classifier = crowd.classifier
     attributes = classifier.attributes
 
-    def read(path, what):
-        """A file's photo and its forward pass. Raises ``ImageError`` and ``Busy``."""
-        with log.request(what) as line:
-            with line.stage("decode"):
-                photo = handlers.load(path)
-            line.facts["size"] = list(photo.shape[:2])
-            with line.stage("network"):
-                return photo, crowd.read(photo)
-
     def look(path, method):
-        """A new photo: state, message, photo, six cards, the drop-downs, the editor."""
+        """A new photo: message, photo, six cards, the drop-downs, outcome, the button."""
         blank = [handlers.empty_card(a) for a in attributes]
         closed = [gr.Dropdown(choices=[], value=None, interactive=False)] * 2 * len(attributes)
-        nothing = ["", *blank, *closed, None, "", gr.Button(interactive=False)]
+        nothing = ["", *blank, *closed, "", gr.Button(interactive=False)]
         if path is None:
-            return [None, "", *nothing]
+            return ["", *nothing]
         try:
-            analysis = handlers.analyse(*read(path, "look"))
-        except (ImageError, Busy) as error:
-            return [None, handlers.message(str(error)), *nothing]
-        cards = [handlers.card(classifier, analysis, a, method=method) for a in attributes]
+            analysis = analyses.of(path, "look")
+            cards = [handlers.card(classifier, analysis, a, method=method) for a in attributes]
+        except UNUSABLE as error:
+            return [handlers.message(_sentence(error)), *nothing]
         options = handlers.choices(classifier, analysis).values()
         opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
         opened += [
@@ -125,8 +137,7 @@ def build(crowd: Crowd, results: Results) -> None:
         ]
         shown = handlers.shown_photo(analysis)
         message = handlers.doubt(classifier, analysis)
-        usable = gr.Button(interactive=True)
-        return [analysis, message, shown, *cards, *opened, analysis.photo, "", usable]
+        return [message, shown, *cards, *opened, "", gr.Button(interactive=True)]
 
     def wanted(labels):
         """(attribute, target, rival or None) of each card."""
@@ -134,14 +145,19 @@ def build(crowd: Crowd, results: Results) -> None:
         rivals = [None if x in (None, RIVALS) else x for x in labels[n:]]
         return zip(attributes, labels[:n], rivals, strict=True)
 
-    def redraw(analysis, method, *labels):
-        """Other labels' or another method's maps, from the same forward pass."""
-        if analysis is None:
-            return [handlers.empty_card(a) for a in attributes]
-        return [
-            handlers.card(classifier, analysis, a, target, method, rival)
-            for a, target, rival in wanted(labels)
-        ]
+    def redraw(path, method, *labels):
+        """Other labels' or another method's maps, from the same forward pass; and a message."""
+        if path is None:
+            return ["", *(handlers.empty_card(a) for a in attributes)]
+        try:
+            analysis = analyses.of(path, "look again")
+            cards = [
+                handlers.card(classifier, analysis, a, target, method, rival)
+                for a, target, rival in wanted(labels)
+            ]
+        except UNUSABLE as error:
+            return [handlers.message(_sentence(error)), *[gr.skip()] * len(attributes)]
+        return [handlers.doubt(classifier, analysis), *cards]
 
     def maps(analysis, method, labels):
         return [
@@ -149,35 +165,39 @@ def build(crowd: Crowd, results: Results) -> None:
             for a, target, rival in wanted(labels)
         ]
 
-    def save(analysis, method, *labels):
-        """The contact sheet and the JSON of what is shown, and a link to it."""
-        if analysis is None:
-            return gr.skip(), gr.skip(), gr.skip()
-        shown = maps(analysis, method, labels)
+    def save(path, method, *labels):
+        """Links to the contact sheet, to the JSON of what is shown, and to a page with both."""
+        try:
+            analysis = analyses.of(path, "save")
+            shown = maps(analysis, method, labels)
+        except UNUSABLE as error:
+            return handlers.message(_sentence(error))
         sheet, text = handlers.sheet_and_json(classifier, analysis, shown)
-        folder = Path(tempfile.mkdtemp(prefix="fashion_xai-"))
-        report.write(folder / "maps.png", sheet)
-        report.write(folder / "answers.json", text)
-        name = results.keep(handlers.result_page(classifier, analysis, shown))
-        link = f'<a href="/result/{name}" target="_blank">Link to this result, for an hour</a>'
+        page = handlers.result_page(classifier, analysis, shown)
+        name = results.keep({PAGE: page, "maps.png": sheet, "answers.json": text})
         return (
-            gr.DownloadButton(value=str(folder / "maps.png"), interactive=True),
-            gr.DownloadButton(value=str(folder / "answers.json"), interactive=True),
-            link,
+            f'<a href="/result/{name}/maps.png" download="maps.png">Contact sheet (PNG)</a> · '
+            f'<a href="/result/{name}/answers.json" download="answers.json">Answers and maps '
+            f'(JSON)</a> · <a href="/result/{name}" target="_blank">Link to this result, for an '
+            "hour</a>"
         )
 
-    def hide_painted(analysis, editor):
-        if analysis is None:
-            return gr.skip()
-        mask = whatif.painted(editor, analysis.photo.shape[:2])
+    def hide_painted(path, strokes):
+        try:
+            analysis = analyses.of(path, "look again")
+            mask = whatif.painted(strokes, analysis.photo.shape[:2])
+        except UNUSABLE as error:
+            return handlers.message(_sentence(error))
         if mask is None:
             return handlers.message("Paint over a part of the photo first.")
         return hide(analysis, mask)
 
-    def hide_looked_at(analysis, attribute):
-        if analysis is None:
-            return gr.skip()
-        return hide(analysis, whatif.looked_at(classifier, analysis, attribute))
+    def hide_looked_at(path, attribute):
+        try:
+            analysis = analyses.of(path, "look again")
+            return hide(analysis, whatif.looked_at(classifier, analysis, attribute))
+        except UNUSABLE as error:
+            return handlers.message(_sentence(error))
 
     def hide(analysis, mask):
         changed = whatif.hide(analysis.photo, mask)
@@ -192,25 +212,23 @@ def build(crowd: Crowd, results: Results) -> None:
     def predict(photo):
         """Six attributes of one photo: label, probability and the three best labels of each."""
         try:
-            _, reading = read(photo, "predict")
-            return handlers.answer(classifier, reading)
+            return handlers.answer(classifier, analyses.of(photo, "predict").reading)
         except (ImageError, Busy) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def explain(photo, method):
         """The answers of /predict, and the raw map of each by a method of the forward pass."""
         try:
-            _, reading = read(photo, "explain")
+            reading = analyses.of(photo, "explain").reading
             found = handlers.raw_maps(classifier, reading, method)
             return {**handlers.answer(classifier, reading), "maps": found}
         except (ImageError, Busy, ValueError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    state = gr.State(time_to_live=3600)
     gr.Markdown(INTRO)
     with gr.Row(elem_id="stage"):
         with gr.Column(scale=1, min_width=260, elem_id="photo-side"):
-            photo = uploads.photo_input(
+            photo = photo_input(
                 label="Photo",
                 sources=["upload", "clipboard", "webcam"],
                 height=300,
@@ -251,17 +269,15 @@ def build(crowd: Crowd, results: Results) -> None:
                             cards.append(gr.HTML(handlers.empty_card(attribute)))
                             with gr.Accordion(f"{attribute}: why not another?", open=False):
                                 menus.append(
-                                    gr.Dropdown(label=f"explain {attribute} as", interactive=False)
+                                    choice_input(label=f"explain {attribute} as", interactive=False)
                                 )
                                 rivals.append(
-                                    gr.Dropdown(
+                                    choice_input(
                                         label=f"{attribute}: rather than", interactive=False
                                     )
                                 )
             with gr.Row():
                 make = gr.Button("Save what is shown", interactive=False, elem_id="save")
-                sheet = gr.DownloadButton("Contact sheet (PNG)", interactive=False)
-                text = gr.DownloadButton("Answers and maps (JSON)", interactive=False)
                 link = gr.HTML(elem_id="link", padding=False)
             with gr.Accordion("What if a part were hidden?", open=False):
                 gr.Markdown(
@@ -269,31 +285,23 @@ def build(crowd: Crowd, results: Results) -> None:
                     "the six answers are asked for again."
                 )
                 with gr.Row():
-                    editor = gr.ImageEditor(
-                        type="numpy",
-                        label="Paint",
-                        brush=gr.Brush(default_size=20, colors=["#ff00ff"], color_mode="fixed"),
-                        eraser=gr.Eraser(default_size=20),
-                        sources=(),
-                        transforms=(),
-                        layers=False,
-                        height=360,
-                        elem_id="editor",
-                    )
+                    gr.HTML(BOARD, elem_id="editor")
                     with gr.Column():
                         hide_it = gr.Button("Hide what I painted", elem_id="hide-painted")
+                        unpaint = gr.Button("Start painting anew", elem_id="unpaint")
                         head = gr.Dropdown(
                             list(attributes), value=attributes[0], label="or what this looked at"
                         )
                         hide_seen = gr.Button("Hide what this head looked at", elem_id="hide-seen")
                         outcome = gr.HTML(elem_id="outcome", padding=False)
     labels = [*menus, *rivals]
+    strokes = gr.Textbox(visible=False)
     network: dict[str, Any] = {"concurrency_limit": 2 * MOST, "concurrency_id": "network"}
     private: dict[str, Any] = {"api_visibility": "private"}
     photo.change(
         look,
         [photo, method],
-        [state, message, shown, *cards, *labels, editor, outcome, make],
+        [message, shown, *cards, *labels, outcome, make],
         show_progress="minimal",
         **private,
         **network,
@@ -303,15 +311,23 @@ def build(crowd: Crowd, results: Results) -> None:
     gr.on(
         changes,
         redraw,
-        [state, method, *labels],
-        cards,
+        [photo, method, *labels],
+        [message, *cards],
         show_progress="hidden",
         trigger_mode="always_last",
         **private,
     )
-    make.click(save, [state, method, *labels], [sheet, text, link], **private)
-    hide_it.click(hide_painted, [state, editor], outcome, **private, **network)
-    hide_seen.click(hide_looked_at, [state, head], outcome, **private, **network)
+    make.click(save, [photo, method, *labels], link, **private)
+    hide_it.click(
+        hide_painted,
+        [photo, strokes],
+        outcome,
+        js="(photo, strokes) => [photo, window.fashion.painted()]",
+        **private,
+        **network,
+    )
+    hide_seen.click(hide_looked_at, [photo, head], outcome, **private, **network)
+    unpaint.click(None, None, None, js="() => window.fashion.unpaint()", **private)
     opacity.input(None, opacity, None, js="(value) => window.fashion.opacity(value)", **private)
     scale.input(None, scale, None, js="(value) => window.fashion.shared(value)", **private)
     named = gr.Textbox(methods.DEFAULT, visible=False)

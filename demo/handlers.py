@@ -10,8 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, images, methods, overlay, report, sheet, trust_card
-from fashion_xai.images import ImageError
+from fashion_xai import FashionClassifier, methods, overlay, report, sheet, trust_card
 from fashion_xai.records import Explanation, Reading
 
 SIDE = 480
@@ -29,13 +28,6 @@ class Analysis:
 
     photo: np.ndarray
     reading: Reading
-
-
-def load(path: str | None) -> np.ndarray:
-    """The uploaded file as uint8 RGB. Raises ``ImageError``."""
-    if path is None:
-        raise ImageError("No photo arrived; please choose a file.")
-    return images.load(path)
 
 
 def analyse(photo: np.ndarray, reading: Reading) -> Analysis:
@@ -202,14 +194,11 @@ def _raw(e: Explanation) -> dict[str, Any]:
     }
 
 
-def overlays(
-    classifier: FashionClassifier, photo: np.ndarray, reading: Reading, method: str
-) -> dict[str, str]:
+def overlays(classifier: FashionClassifier, analysis: Analysis, method: str) -> dict[str, str]:
     """The API's pictures: attribute → the photo under its map, a JPEG as a data URI."""
-    shown = _shrink(photo)
     return {
-        attribute: report.data_uri(overlay.blend(shown, e.heatmap, e.box, classifier.size))
-        for attribute, e in classifier.explanations(reading, method=method).items()
+        attribute: _blended(classifier, analysis, e)
+        for attribute, e in classifier.explanations(analysis.reading, method=method).items()
     }
 
 

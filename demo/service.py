@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from demo import handlers, log
-from demo.crowd import Busy, Crowd
-from demo.results import Results
-from demo.uploads import NoAddresses
+from demo.analyses import Analyses
+from demo.busy import Busy
+from demo.gate import Forwarded, Gate, Login
+from demo.results import PAGE, Results
+from demo.visitors import Proxies
 from fashion_xai import ImageError, images, methods, report
 from fashion_xai.bundle import MODEL
 
@@ -27,9 +29,13 @@ HEADERS = {
 }
 """Nothing that forbids frames: a Space shows the page in one."""
 
-
-Login = tuple[str, str]
-"""User and password."""
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".png": "image/png",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+}
+"""Of a result's files."""
 
 
 def login(text: str | None) -> Login | None:
@@ -46,17 +52,21 @@ def login(text: str | None) -> Login | None:
     return user, password
 
 
-def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict[str, Any]:
-    """What Gradio hands on to FastAPI: the routes below, and the headers on every answer.
+def options(
+    analyses: Analyses, results: Results, gate: Callable[[Any], Gate], proxies: Proxies
+) -> dict[str, Any]:
+    """What Gradio hands on to FastAPI: the routes below, and the middleware before all of them.
 
     Args:
-        crowd: that reads the photos.
-        results: pages that ``/result/NAME`` shows again.
-        wanted: asked for by HTTP Basic authentication, /health excepted; None lets everybody in.
+        analyses: photos and their forward passes.
+        results: files that ``/result/NAME`` and ``/result/NAME/FILE`` show again.
+        gate: makes the gate of an app.
+        proxies: whose word on where a request comes from is taken.
     """
     started = time.time()
+    crowd = analyses.crowd
 
-    def health(request: Request) -> JSONResponse:
+    async def health(request: Request) -> JSONResponse:  # async: it waits for no thread
         return JSONResponse(
             {
                 "status": "ok",
@@ -66,12 +76,15 @@ def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict
             }
         )
 
-    def result(request: Request) -> HTMLResponse:
-        page = results.find(request.path_params["name"])
-        if page is None:
-            gone = report.paragraph("It was never there, or it was forgotten after an hour.")
+    async def result(request: Request) -> Response:
+        file = request.path_params.get("file", PAGE)
+        found = results.find(request.path_params["name"], file)
+        if found is None:
+            gone = report.paragraph("It was never there, or it was forgotten after its time.")
             return HTMLResponse(report.page("No such result", gone), 404)
-        return HTMLResponse(page)
+        kind = TYPES.get(Path(file).suffix, "application/octet-stream")
+        headers = {} if file == PAGE else {"content-disposition": f'attachment; filename="{file}"'}
+        return Response(found, media_type=kind, headers=headers)
 
     async def predict(request: Request) -> JSONResponse:
         return await _reply(request, "predict")
@@ -81,10 +94,6 @@ def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict
 
     async def _reply(request: Request, what: str) -> JSONResponse:
         with log.request(f"http {what}") as line:
-            if wanted is not None and not _knows(request, wanted):
-                refusal = _refuse(line, 401, "Log in with HTTP Basic authentication.")
-                refusal.headers["www-authenticate"] = 'Basic realm="fashion_xai"'
-                return refusal
             try:
                 data = await _body(request)
                 line.facts["bytes"] = len(data)
@@ -100,17 +109,13 @@ def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict
     def _work(
         data: bytes, what: str, method: str, pictures: bool, line: log.Request
     ) -> dict[str, Any]:
-        with line.stage("decode"):
-            photo = images.load(data)
-        line.facts["size"] = list(photo.shape[:2])
-        with line.stage("network"):  # waiting for its turn included
-            reading = crowd.read(photo)
+        analysis = analyses.read(data, line)
         with line.stage("answer"):
-            answer = handlers.answer(crowd.classifier, reading)
+            answer = handlers.answer(crowd.classifier, analysis.reading)
             if what == "explain":
-                answer["maps"] = handlers.raw_maps(crowd.classifier, reading, method)
+                answer["maps"] = handlers.raw_maps(crowd.classifier, analysis.reading, method)
             if what == "explain" and pictures:
-                drawn = handlers.overlays(crowd.classifier, photo, reading, method)
+                drawn = handlers.overlays(crowd.classifier, analysis, method)
                 for attribute, uri in drawn.items():
                     answer["maps"][attribute]["picture"] = uri
         return answer
@@ -119,10 +124,15 @@ def options(crowd: Crowd, results: Results, wanted: Login | None = None) -> dict
         "routes": [
             Route("/health", health),
             Route("/result/{name}", result),
+            Route("/result/{name}/{file}", result),
             Route("/api/predict", predict, methods=["POST"]),
             Route("/api/explain", explain, methods=["POST"]),
         ],
-        "middleware": [Middleware(SecurityHeaders), Middleware(NoAddresses)],
+        "middleware": [
+            Middleware(SecurityHeaders),
+            Middleware(Forwarded, proxies),
+            Middleware(gate),
+        ],
     }
 
 
@@ -139,16 +149,6 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
-
-
-def _knows(request: Request, wanted: Login) -> bool:
-    """Whether a request carries the user and the password, compared in constant time."""
-    kind, _, coded = request.headers.get("authorization", "").partition(" ")
-    try:
-        given = base64.b64decode(coded, validate=True)
-    except ValueError:
-        return False
-    return kind.lower() == "basic" and hmac.compare_digest(given, ":".join(wanted).encode())
 
 
 async def _body(request: Request) -> bytes:

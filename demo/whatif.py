@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from html import escape
 
@@ -16,19 +18,35 @@ from fashion_xai.records import Reading
 SHARE = 0.2
 """Of the photo: what "hide what this head looked at" hides."""
 
+MASK = 128
+"""Longest side of what is painted; it is enlarged to the photo's."""
 
-def painted(editor: dict | None, shape: tuple[int, int]) -> np.ndarray | None:
+MOST = 4 * MASK**2 // 24 + 16
+"""Characters of a mask of that size."""
+
+
+def painted(text: str | None, shape: tuple[int, int]) -> np.ndarray | None:
     """What the visitor painted, bool ``shape``; None where nothing is.
 
     Args:
-        editor: of Gradio's image editor: ``layers`` of uint8 RGBA (h, w, 4).
+        text: ``WIDTHxHEIGHT:BASE64`` as ``paint.js`` sends it: a bit per pixel, row by row, the
+            first in the highest bit; '' for nothing.
+
+    Raises:
+        ValueError: another form.
     """
-    layers = [layer for layer in (editor or {}).get("layers") or [] if layer is not None]
-    strokes = [layer[..., 3] > 0 for layer in layers if layer.ndim == 3 and layer.shape[2] == 4]
-    if not any(s.any() for s in strokes):
+    if not text:
         return None
-    together = np.any(strokes, axis=0).astype(np.uint8)
-    return cv2.resize(together, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
+    match = re.fullmatch(r"(\d{1,3})x(\d{1,3}):([A-Za-z0-9+/]*={0,2})", text[:MOST])
+    width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+    bits = base64.b64decode(match[3]) if match and len(match[3]) % 4 == 0 else b""
+    if not 0 < max(width, height) <= MASK or len(bits) != -(-width * height // 8):
+        raise ValueError("Expected strokes as the page sends them. Received something else.")
+    flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=width * height)
+    if not flat.any():
+        return None
+    strokes = flat.reshape(height, width)
+    return cv2.resize(strokes, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
 
 
 def looked_at(classifier: FashionClassifier, analysis: Analysis, attribute: str) -> np.ndarray:

@@ -53,7 +53,9 @@ class Audit:
         wanted = ["id", "title", "embedding"]
         wanted += [f"{h}_{x}" for h in self.heads for x in (*COLUMNS, *MAPS)]
         if absent := [x for x in wanted if x not in names]:
-            raise ValueError(f"{file}: no column {', '.join(absent[:6])}. Expected those of an audit.")
+            raise ValueError(
+                f"{file}: no column {', '.join(absent[:6])}. Expected those of an audit."
+            )
         maps = {f"{h}_{m}" for h in self.heads for m in MAPS} | {"embedding"}
         self._arrays = pq.read_table(file, columns=[n for n in names if n in maps])
         self.table: pd.DataFrame = pq.read_table(

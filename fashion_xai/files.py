@@ -33,8 +33,8 @@ def read_csv(path: Path) -> list[list[str]]:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no UTF-8, or a cell that no CSV reader takes (over 131,072 characters); names the
-            row.
+        ValueError: no UTF-8, or a cell that no CSV reader takes (over 131,072 characters); says
+            after which row.
     """
     rows: list[list[str]] = []
     with path.open(newline="", encoding="utf-8") as file:

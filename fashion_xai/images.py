@@ -137,28 +137,41 @@ def _read_file(path: Path) -> bytes:
         raise ImageError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
+def pixels(image: bytes | str | PathLike) -> int:
+    """How many pixels an encoded picture has, from its header alone. Raises as :func:`load`."""
+    data = image if isinstance(image, bytes) else _read_file(Path(image))
+    picture = _open(data)
+    return picture.width * picture.height
+
+
 def _decode(data: bytes) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Our own cap decides about size; other warnings concern metadata we do not use.
+        warnings.simplefilter("ignore")
+        return _to_rgb(_open(data))
+
+
+def _open(data: bytes) -> Image.Image:
+    """A picture whose header was read, within the caps; its pixels are not decoded yet."""
     if not data:
         raise ImageError("The file is empty; expected a photo.")
     if len(data) > MAX_BYTES:
         raise ImageError(_too_heavy(len(data)))
-    with warnings.catch_warnings():
-        # Our own cap decides about size; other warnings concern metadata we do not use.
-        warnings.simplefilter("ignore")
-        try:
-            _check_effort(data)
+    try:
+        _check_effort(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
-        except _BROKEN as error:
-            if isinstance(error, ImageError):
-                raise
-            raise ImageError(
-                "This file is not a photo that can be read; expected JPEG, PNG, WebP, GIF, "
-                "BMP or TIFF."
-            ) from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(_too_large("more pixels")) from error
-        _check_pixels(picture)
-        return _to_rgb(picture)
+    except ImageError:
+        raise
+    except _BROKEN as error:
+        raise ImageError(
+            "This file is not a photo that can be read; expected JPEG, PNG, WebP, GIF, BMP or TIFF."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(_too_large("more pixels")) from error
+    _check_pixels(picture)
+    return picture
 
 
 def _check_effort(data: bytes) -> None:
@@ -168,7 +181,7 @@ def _check_effort(data: bytes) -> None:
         ImageError: too many scans or strips; others as Pillow raises them for a damaged header.
     """
     if data.startswith(b"\xff\xd8"):
-        scans = data.count(b"\xff\xda")  # a marker: inside a scan 0xFF is followed by 0 or a restart
+        scans = data.count(b"\xff\xda")  # inside a scan 0xFF never comes before 0xDA
         if scans > MAX_SCANS:
             raise ImageError(f"The photo has {scans:,} scans; at most {MAX_SCANS} are decoded.")
     elif data.startswith((b"II", b"MM")):
@@ -205,7 +218,9 @@ def _to_rgb(picture: Image.Image) -> np.ndarray:
     except _BROKEN as error:
         raise ImageError("The photo is damaged and cannot be decoded.") from error
     except MemoryError as error:
-        raise ImageError("The photo needs more memory than there is; send a smaller one.") from error
+        raise ImageError(
+            "The photo needs more memory than there is; send a smaller one."
+        ) from error
 
 
 def _averaged(picture: Image.Image) -> Image.Image:

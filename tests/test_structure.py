@@ -15,7 +15,7 @@ FORBIDDEN = {
     "training": {"demo", "tests", "gradio"},
     "demo": {"training", "tests"},
 }
-GRADIO = tuple(f"demo/{name}.py" for name in ("app", "uploads", *TABS))
+GRADIO = tuple(f"demo/{name}.py" for name in ("server", "inputs", "uploads", "queue_guard", *TABS))
 ALLOWED_ONLY_IN = {
     "gradio": GRADIO,
     "tf_keras_vis": ("fashion_xai/gradients.py",),

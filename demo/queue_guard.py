@@ -1,0 +1,109 @@
+"""A visitor's share of Gradio's queue: bounds on what waits, an end to what nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import gradio as gr
+
+BATCHES, BATCHES_EACH = 8, 2
+"""Batches that may wait, in all and of one address."""
+
+EVENTS_EACH = 48
+"""Events of one address that may wait or lie unread."""
+
+UNREAD = 15.0
+"""Seconds after which an event in the queue is dropped where nobody listens."""
+
+FORGET = 60.0
+"""Seconds after which answers that nobody has fetched are forgotten."""
+
+
+class QueueGuard:
+    """Stands before ``push`` of a page's queue, which no setting of Gradio's bounds by visitor.
+
+    Args:
+        page: whose queue it is; ``page.queue(…)`` must have been called.
+        reading: number of open streams by session, as :class:`demo.gate.Gate` counts them.
+        batch: the concurrency id of batches.
+    """
+
+    def __init__(self, page: gr.Blocks, reading: Counter[str], batch: str):
+        self.page, self.reading, self.batch = page, reading, batch
+        self.queue = page._queue
+        self._push = self.queue.push
+        self._owners: dict[str, tuple[str, float]] = {}  # session → address, time of its last event
+        self._tasks: set[asyncio.Task] = set()  # asyncio itself keeps only weak references
+        self._swept = time.monotonic()
+        self.queue.push = self.push  # type: ignore[method-assign]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the page still asks here."""
+        return self.page._queue.push == self.push
+
+    async def push(self, body: Any, request: Any, username: str | None):
+        """As ``Queue.push``: (whether it is accepted, event id or sentence, state)."""
+        if time.monotonic() - self._swept > FORGET / 3:  # here: the queue belongs to this thread
+            self.sweep()
+        address = request.client.host if request.client else ""
+        fn = self.page.fns.get(body.fn_index)
+        if fn is None:
+            return False, "There is no such event.", "error"
+        if problem := self._full(address, fn.concurrency_id):
+            return False, problem, "queue_full"
+        done, event_id, state = await self._push(body=body, request=request, username=username)
+        if done and isinstance(event_id, str):
+            session = body.session_hash or event_id
+            self._owners[session] = (address, time.monotonic())
+            task = asyncio.create_task(self._drop_unread(session, event_id))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return done, event_id, state
+
+    def listens(self, session: str | None) -> bool:
+        """Whether somebody reads the answers of a session."""
+        return bool(session) and self.reading[session] > 0  # type: ignore[index]
+
+    def sweep(self) -> None:
+        """Forget the answers that nobody has fetched in :data:`FORGET` seconds."""
+        now = self._swept = time.monotonic()
+        for session, (_, last) in list(self._owners.items()):
+            if now - last > FORGET and not self.listens(session):
+                self._owners.pop(session, None)
+                # Gradio keeps up to 2,000 sessions' answers, however large, for ever.
+                if session in self.queue.pending_messages_per_session:
+                    del self.queue.pending_messages_per_session[session]
+                for event in self.queue.pending_event_ids_session.pop(session, set()):
+                    self.queue.event_ids_to_events.pop(event, None)
+
+    def _full(self, address: str, concurrency_id: str) -> str:
+        """Why an event is not taken; '' where it is."""
+        waiting = self.queue.event_queue_per_concurrency_id.get(concurrency_id)
+        if concurrency_id == self.batch and waiting is not None:
+            mine = sum(_host(event) == address for event in waiting.queue)
+            if mine >= BATCHES_EACH or len(waiting.queue) >= BATCHES:
+                return "Too many batches are waiting; please try again when yours is done."
+        pending = self.queue.pending_event_ids_session
+        queues = list(self.queue.event_queue_per_concurrency_id.values())
+        mine = sum(_host(event) == address for q in queues for event in q.queue)
+        unread = sum(
+            a == address and not self.listens(s) and bool(pending.get(s))
+            for s, (a, _) in self._owners.items()
+        )
+        if max(mine, unread) >= EVENTS_EACH:
+            return "Too many requests of yours are waiting; please try again in a few seconds."
+        return ""
+
+    async def _drop_unread(self, session: str, event_id: str) -> None:
+        await asyncio.sleep(UNREAD)
+        if not self.listens(session):
+            await self.queue.clean_events(event_id=event_id)
+
+
+def _host(event: Any) -> str:
+    client = event.request.client
+    return client.host if client else ""

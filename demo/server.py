@@ -1,0 +1,267 @@
+"""The demo's server: its parts put together, started, checked and stopped."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+STARTED = time.perf_counter()
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from demo import about, audit_tab, batch_tab, explain_tab, guards, log, routes, service, uploads
+from demo.analyses import Analyses
+from demo.batch_tab import Listening
+from demo.crowd import WAITING, Crowd
+from demo.decoder import Decoder
+from demo.gate import Gate
+from demo.queue_guard import QueueGuard
+from demo.results import Results
+from demo.storage import SECONDS, Janitor, Storage
+from demo.visitors import Proxies, Visitors, rate
+from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdicts
+from fashion_xai.audited import Audit
+
+SESSIONS = 2_000
+"""That Gradio remembers, of some 100 KB each; nothing of ours is in them."""
+
+
+def build(
+    analyses: Analyses,
+    results: Results,
+    audit: Audit,
+    verdicts_file: Path | None = None,
+    listening: Listening | None = None,
+) -> gr.Blocks:
+    """The page and its endpoints, ``/predict``, ``/explain`` and ``/batch``.
+
+    Args:
+        analyses: photos and their forward passes, shared by all visitors.
+        results: files behind the links to results.
+        audit: what the audit tab opens on.
+        verdicts_file: where the analyst's verdicts go; None takes none.
+        listening: whether somebody waits for a batch.
+    """
+    crowd = analyses.crowd
+    with gr.Blocks(title="fashion_xai", analytics_enabled=False) as page:
+        with gr.Tab("Explain", id="explain"):
+            explain_tab.build(analyses, results)
+        with gr.Tab("Audit", id="audit"):
+            audit_tab.build(page, audit, verdicts_file)
+        with gr.Tab("Batch", id="batch"):
+            batch_tab.build(crowd, analyses.decoder, results, listening or Listening())
+        with gr.Tab("About", id="about"):
+            gr.HTML(about.page(crowd.classifier))
+    return page
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python demo/app.py",
+        description="Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT work too; "
+        "FASHION_AUTH=user:password asks for a log-in.",
+    )
+    add = parser.add_argument
+    add("--host", help="address to listen on (default: 127.0.0.1; 0.0.0.0 for every network)")
+    add("--port", type=int, help="port (default: the first free one from 7860)")
+    add(
+        "--share",
+        action="store_true",
+        help="also make a public link; it downloads Gradio's tunnel program and needs the network",
+    )
+    add("--bundle", type=Path, help="folder of a trained bundle (default: the one that ships)")
+    add(
+        "--data",
+        type=Path,
+        default=os.environ.get("FASHION_DATA"),
+        help="folder or zip of the catalogue, for the photos of the audit (default: $FASHION_DATA)",
+    )
+    add("--audit", type=Path, help="folder of an audit of your own (default: the one that ships)")
+    add(
+        "--mcp",
+        action="store_true",
+        help='also offer the endpoints to language models (MCP); needs pip install "gradio[mcp]"',
+    )
+    add("--verdicts", type=Path, help="CSV that keeps the verdicts given in the audit")
+    group = parser.add_argument_group("on the open internet")
+    add = group.add_argument
+    add(
+        "--limit",
+        metavar="RATE",
+        help="requests that one address may make, such as 60/min or 2/s (default: no limit)",
+    )
+    add(
+        "--trust-proxy",
+        metavar="ADDRESS,…",
+        default=os.environ.get("FASHION_TRUST_PROXY"),
+        help="addresses or networks of the proxies whose X-Forwarded-* headers are believed, or * "
+        "for all (default: $FASHION_TRUST_PROXY, else none; all on a Hugging Face Space, which is "
+        "behind one)",
+    )
+    add(
+        "--keep",
+        type=_seconds,
+        default=SECONDS,
+        metavar="SECONDS",
+        help="how long uploads and results are kept (default: %(default).0f)",
+    )
+    add(
+        "--max-memory",
+        type=_gigabytes,
+        metavar="GB",
+        help="the most memory the server may take (RLIMIT_DATA); beyond it a request fails, and "
+        "not the machine. It needs about 1.5; Linux and macOS",
+    )
+    return parser.parse_args(argv)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value >= 1:
+        raise argparse.ArgumentTypeError(f"expected a second or more; received {text}")
+    return value
+
+
+def _gigabytes(text: str) -> float:
+    value = float(text)
+    if not value >= 0.5:
+        raise argparse.ArgumentTypeError(f"expected half a GB or more; received {text}")
+    return value
+
+
+def trusted(args: argparse.Namespace) -> list[str]:
+    """The proxies that are believed."""
+    if args.trust_proxy:
+        return [x.strip() for x in args.trust_proxy.split(",")]
+    if os.environ.get("SPACE_ID"):
+        return ["*"]
+    return ["127.0.0.1", "::1"] if args.share else []  # the tunnel's program runs here
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code: 0 stopped by Ctrl-C, 1 failed, 2 wrong use."""
+    args = parse(argv)
+    try:
+        limit_memory(args.max_memory)
+        visitors = Visitors(rate(args.limit) if args.limit else None)
+        proxies = Proxies(trusted(args))
+        classifier = FashionClassifier.load(args.bundle)
+        catalogue = None if args.data is None else Catalogue(args.data)
+        audit = Audit(args.audit, catalogue)
+        login = service.login(os.environ.get("FASHION_AUTH"))
+        if args.verdicts is not None:
+            verdicts.read(args.verdicts)  # a file of something else is refused before anyone clicks
+    except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if args.mcp and importlib.util.find_spec("mcp") is None:
+        print('error: --mcp needs: pip install "gradio[mcp]"', file=sys.stderr)
+        return 1
+    storage = Storage(args.keep)
+    try:
+        return serve(args, classifier, audit, login, storage, visitors, proxies)
+    finally:
+        storage.close()
+
+
+def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
+    """Serve until Ctrl-C; as :func:`main`."""
+    os.environ["GRADIO_TEMP_DIR"] = str(storage.folder)
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.gate decides whom to believe
+    uploads.open_no_address()
+    decoder, crowd, results = Decoder(), Crowd(classifier), Results(args.keep)
+    analyses = Analyses(decoder, crowd, args.keep)
+    reading: Counter[str] = Counter()
+    listening = Listening()
+    page = build(analyses, results, audit, args.verdicts, listening)
+    log.to_stderr()
+    page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back
+    guard = listening.guard = QueueGuard(page, reading, batch_tab.ID)
+    table = routes.Table(routes.ROUTES + routes.MCP if args.mcp else routes.ROUTES)
+    gate = partial(
+        Gate, routes=table, visitors=visitors, storage=storage, login=login, reading=reading
+    )
+    decoder.warm_up()
+    try:
+        app, _, _ = page.launch(
+            server_name=args.host,
+            server_port=args.port,
+            share=args.share,
+            css=explain_tab.CSS + audit_tab.CSS + batch_tab.CSS + about.CSS,
+            head=explain_tab.script(),
+            theme=gr.themes.Soft(),
+            max_file_size=images.MAX_BYTES,
+            state_session_capacity=SESSIONS,
+            run_history=False,
+            ssr_mode=False,
+            footer_links=["api"],
+            auth=login,
+            mcp_server=args.mcp,
+            app_kwargs=service.options(analyses, results, gate, proxies),
+            prevent_thread_lock=True,
+        )
+    except OSError as error:  # the port is taken
+        print(f"error: {error}", file=sys.stderr)
+        decoder.close()
+        return 1
+    open_doors = asyncio.run(guards.missing(app, guard, str(storage.folder), login is not None))
+    storage.keep_what_is_there()
+    janitor = Janitor(min(30.0, args.keep / 4), storage.sweep, results.sweep, analyses.sweep)
+    if open_doors:
+        print(
+            f"error: not started, for this version of Gradio ({gr.__version__}) leaves open: "
+            f"{'; '.join(open_doors)}",
+            file=sys.stderr,
+        )
+    else:
+        end = asked_to_end()
+        print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
+        while not end.wait(0.5):  # a wait without a limit would not see signals on every system
+            pass
+        print("Finishing what is in flight; Ctrl-C again stops at once.", flush=True)
+    crowd.close()
+    page.close(verbose=False)
+    janitor.close()
+    decoder.close()
+    return 1 if open_doors else 0
+
+
+def limit_memory(gigabytes: float | None) -> None:
+    """Let the process take no more memory than this; None for no limit.
+
+    Raises:
+        ValueError: the system has no such limit.
+    """
+    if gigabytes is None:
+        return
+    try:
+        import resource
+    except ImportError:
+        raise ValueError("--max-memory: this system has no such limit.") from None
+    most = int(gigabytes * 1e9)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def asked_to_end() -> threading.Event:
+    """Set by the first Ctrl-C or SIGTERM from now on; a second one ends the process at once."""
+    end = threading.Event()
+
+    def asked(number, frame):
+        if end.is_set():
+            os._exit(1)
+        end.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked)
+    return end
