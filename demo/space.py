@@ -51,11 +51,12 @@ def tracked() -> list[str]:
 
 
 def requirements() -> list[str]:
-    """The library's needs and Gradio as the front matter pins it; CPU TensorFlow only."""
+    """What library and demo need, Gradio as the front matter pins it; CPU TensorFlow only."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     front = (ROOT / "demo" / "README.md").read_text(encoding="utf-8")
     version = re.search(r"^sdk_version: (\S+)$", front, re.MULTILINE)[1]  # type: ignore[index]
-    return [*project["dependencies"], f"gradio=={version}"]
+    demo = [x for x in project["optional-dependencies"]["demo"] if not x.startswith("gradio")]
+    return [*project["dependencies"], *demo, f"gradio=={version}"]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -158,9 +158,9 @@ def test_from_the_matrix_to_a_verdict_on_disk(
 
 
 def test_a_server_without_a_verdicts_file_takes_none_and_bad_files_are_refused(folder, tmp_path):
-    from demo import app
+    from demo import server
 
-    assert app.main(["--audit", str(tmp_path)]) == 1
+    assert server.main(["--audit", str(tmp_path)]) == 1
     (tmp_path / "v.csv").write_text("something,else\n")
-    assert app.main(["--audit", str(folder), "--verdicts", str(tmp_path / "v.csv")]) == 1
+    assert server.main(["--audit", str(folder), "--verdicts", str(tmp_path / "v.csv")]) == 1
     assert (tmp_path / "v.csv").read_text() == "something,else\n"

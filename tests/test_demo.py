@@ -16,6 +16,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from demo import whatif
 from fashion_xai import ATTRIBUTES, images, overlay
 from tests import garments
 from tests.conftest import ROOT
@@ -209,7 +210,10 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     # What is shown can be saved, and looked at again under a link.
     page.locator("#save").click()
     page.wait_for_selector("#link a")
-    again = httpx.get(url + page.locator("#link a").get_attribute("href"))
+    *files, link = [a.get_attribute("href") for a in page.locator("#link a").all()]
+    kinds = [httpx.get(url + file).headers["content-type"] for file in files]
+    assert kinds == ["image/png", "application/json"]
+    again = httpx.get(url + link)
     assert again.status_code == 200 and again.text.count("<figure>") == 6
     assert "rather than" in again.text
     assert httpx.get(f"{url}/result/guessed").status_code == 404
@@ -221,6 +225,25 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     page.locator("#hide-seen").click()
     page.wait_for_selector("#outcome table")
     assert page.locator("#outcome tbody tr").count() == 6
+
+    # What is painted with the mouse is hidden, and nothing else.
+    board = page.locator("canvas#paint")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 20, middle[1] + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("canvas#paint[data-painted]")
+    mask = whatif.painted(page.evaluate("window.fashion.painted()"), photo.shape[:2])
+    y, x = np.argwhere(mask).mean(0)
+    assert 0.005 < mask.mean() < 0.1
+    assert abs(y / 400 - 0.55) < 0.06 and abs(x / 300 - 0.53) < 0.06
+    page.locator("#hide-painted").click()
+    page.wait_for_selector("#outcome .shared img")
+    page.locator("#unpaint").click()
+    assert page.evaluate("window.fashion.painted()") == ""
 
     # Something that is no photo: our sentence, empty cards; then an example works again.
     page.get_by_label("Remove Image").first.click()

@@ -67,6 +67,8 @@ def test_both_lists_of_requirements_name_the_same_ranges():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     library = requirements(project["dependencies"])
     assert library.items() <= everything.items()
+    demo = requirements(project["optional-dependencies"]["demo"])
+    assert demo.items() <= everything.items()
     gpu = requirements((ROOT / "requirements-gpu.txt").read_text().splitlines())
     for name in gpu.keys() & everything.keys() - {"tensorflow"}:
         assert gpu[name] == everything[name]

@@ -67,7 +67,8 @@ def test_an_address_is_no_input(url, elsewhere, public):
 
 def test_no_route_fetches_for_the_visitor(url, elsewhere):
     address, asked = elsewhere
-    for path in (f"file={address}", f"file=HTTPS://example.com/{address}", f"proxy={address}"):
+    for path in (f"file={address}", f"file=HTTPS://example.com/{address}", f"file/{address}",
+                 f"proxy={address}", f"file=%20{address}", "file=//127.0.0.1/x"):  # fmt: skip
         reply = httpx.get(f"{url}/gradio_api/{path}")
         assert reply.status_code == 403 and reply.json()["error"] == REFUSAL
     assert not asked

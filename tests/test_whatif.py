@@ -1,12 +1,13 @@
 """What if: masks by hand, and answers that are those of the changed photo."""
 
+import base64
 import re
 
 import numpy as np
 import pytest
 
 from demo import handlers, whatif
-from demo.results import Results
+from demo.results import PAGE, Results
 from fashion_xai import ATTRIBUTES, FashionClassifier
 from fashion_xai.occlusion import blurred
 from tests import garments
@@ -23,13 +24,30 @@ def analysis(small):
     return handlers.analyse(photo, next(small.read([photo])))
 
 
+def sent(strokes: np.ndarray) -> str:
+    """As paint.js sends what is painted."""
+    bits = base64.b64encode(np.packbits(strokes.astype(bool)).tobytes()).decode()
+    return f"{strokes.shape[1]}x{strokes.shape[0]}:{bits}"
+
+
 def test_strokes_become_a_mask_of_the_photos_size():
-    layer = np.zeros((100, 75, 4), np.uint8)
-    layer[10:20, 30:60] = (255, 0, 255, 255)
-    mask = whatif.painted({"layers": [None, layer]}, (200, 150))
+    strokes = np.zeros((100, 75))
+    strokes[10:20, 30:60] = 1
+    mask = whatif.painted(sent(strokes), (200, 150))
     assert mask.shape == (200, 150) and mask[20:40, 60:120].all() and mask.sum() == 20 * 60
-    assert whatif.painted({"layers": [np.zeros((9, 9, 4), np.uint8)]}, (9, 9)) is None
-    assert whatif.painted(None, (9, 9)) is None
+    assert whatif.painted(sent(np.zeros((9, 9))), (9, 9)) is None
+    assert whatif.painted("", (9, 9)) is None and whatif.painted(None, (9, 9)) is None
+    whole = sent(np.ones((whatif.MASK, whatif.MASK)))
+    assert len(whole) <= whatif.MOST and whatif.painted(whole, (30, 30)).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1x1:", "2x2:!!!!", "999x999:AAAA", "128x128:" + "A" * 99_999, "0x0:", "8x8:AAAA", "{}", "9"],
+)
+def test_what_is_no_mask_is_refused_in_words(text):
+    with pytest.raises(ValueError, match="Expected strokes"):
+        whatif.painted(text, (9, 9))
 
 
 def test_a_fifth_is_hidden_where_the_map_is_strongest(small, analysis):
@@ -67,9 +85,12 @@ def test_the_table_holds_both_answers(small, analysis):
 
 def test_results_are_forgotten_after_their_time_and_when_there_are_too_many():
     results = Results(seconds=60, most=2)
-    names = [results.keep(f"page {i}") for i in range(3)]
-    assert [results.find(n) for n in names] == [None, "page 1", "page 2"]
+    names = [results.keep({PAGE: f"page {i}", "a.csv": b"x"}) for i in range(3)]
+    assert [results.find(n) for n in names] == [None, b"page 1", b"page 2"]
+    assert results.find(names[2], "a.csv") == b"x" and results.find(names[2], "b.csv") is None
     assert len(set(names)) == 3 and all(len(n) >= 22 for n in names)
-    assert Results(seconds=0).find(Results(seconds=0).keep("x")) is None
     brief = Results(seconds=0)
-    assert brief.find(brief.keep("gone at once")) is None
+    assert brief.find(brief.keep({PAGE: "gone at once"})) is None
+    small = Results(room=100)
+    first, second = (small.keep({PAGE: b"x" * 60}) for _ in range(2))
+    assert small.find(first) is None and small.find(second) == b"x" * 60
