@@ -33,8 +33,8 @@ SMALL = 16_000_000
 MEMORY = 1_000_000_000
 """Bytes a worker may hold: a photo of 50 megapixels needs under half of it."""
 
-WAITING = 32
-"""Photos that may be decoded or wait for it."""
+WAITING = 128
+"""Photos that may be decoded or wait for it; a good one takes some milliseconds."""
 
 LARGE = 4
 """The same in the lane of large photos: whoever waits there holds one of the server's threads."""

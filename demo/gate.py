@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hmac
 import re
+import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,6 +28,14 @@ Login = tuple[str, str]
 
 IN_MEMORY = 200_000_000
 """Bytes of photos' bodies that are read into memory at a time, all requests together."""
+
+SECONDS = 300.0
+"""That a body may take to arrive."""
+
+PATIENCE = 10.0
+"""Seconds in which what is left of a refused body is thrown away."""
+
+CLOSE = {"connection": "close"}
 
 FORWARDED = (b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-for", b"x-gradio-server")
 """What a proxy says of the request; anybody may write it."""
@@ -53,7 +65,7 @@ class Gate:
     ):
         self.app, self.routes, self.visitors = app, routes, visitors
         self.storage, self.login, self.reading = storage, login, reading
-        self._in_memory = 0
+        self.in_memory = 0
 
     async def __call__(self, scope, receive, send):
         if scope["type"] == "websocket":  # nothing here uses one
@@ -64,20 +76,11 @@ class Gate:
             return
         answer = self._refusal(scope)
         if answer is not None:
-            await answer(scope, receive, send)
+            await _refuse(answer, receive, send)
             return
         route = self.routes.find(scope["method"], scope["path"])
         assert route is not None  # else it was refused
-        size = _length(Headers(scope=scope))
-        held = (route.cap if size is None else size) if route.kind == "photo" else 0
-        if self._in_memory + held > IN_MEMORY:
-            await _busy()(scope, receive, send)
-            return
-        self._in_memory += held
-        try:
-            await self._answer(_mended(scope), receive, send, route)
-        finally:
-            self._in_memory -= held
+        await self._answer(_mended(scope), receive, send, route)
 
     def _refusal(self, scope) -> JSONResponse | None:
         """Why a request goes no further; None where it may."""
@@ -121,20 +124,12 @@ class Gate:
 
     async def _answer(self, scope, receive, send, route: Route) -> None:
         """Let the app answer, with a body that ends at the cap, and its streams counted."""
-        taken, over, started = 0, False, False
-
-        async def counted():
-            nonlocal taken, over
-            if over:
-                return {"type": "http.disconnect"}
-            message = await receive()
-            taken += len(message.get("body", b""))
-            over = taken > route.cap
-            return {"type": "http.disconnect"} if over else message
+        body = _Body(self, route, receive)
+        started = False
 
         async def watched(message):
             nonlocal started
-            if over and not started:
+            if body.refusal and not started:
                 return  # the app speaks of a visitor who left; we know better
             if message["type"] == "http.response.start":
                 started = True
@@ -146,16 +141,61 @@ class Gate:
         if session:
             self.reading[session] += 1
         try:
-            await self.app(scope, counted, watched)
+            await self.app(scope, body.receive, watched)
         except Exception:
-            if not over:
+            if not body.refusal:
                 raise
         finally:
+            body.release()
             if session:
                 self.reading[session] -= 1
-                self.reading += Counter()  # drops those at zero
-        if over and not started:
-            await _too_large(route)(scope, receive, send)
+                if not self.reading[session]:
+                    del self.reading[session]
+        if body.refusal and not started:
+            await body.refusal(scope, receive, send)
+
+
+class _Body:
+    """A request's body on its way to the app: cut off where it is too much or too slow.
+
+    Args:
+        gate: that counts what all bodies hold in memory.
+        route: of the request.
+        source: the server's ``receive``.
+    """
+
+    def __init__(self, gate: Gate, route: Route, source: Callable[[], Awaitable[Any]]):
+        self.gate, self.route, self.source = gate, route, source
+        self.taken, self.whole = 0, False
+        self.ends = time.monotonic() + SECONDS
+        self.refusal: JSONResponse | None = None
+
+    async def receive(self) -> Any:
+        """The next part; ``http.disconnect`` after one that is refused."""
+        if self.refusal:
+            return {"type": "http.disconnect"}
+        if self.whole:  # what comes now is the end of the connection, whenever
+            return await self.source()
+        try:
+            message = await asyncio.wait_for(self.source(), max(0.0, self.ends - time.monotonic()))
+        except TimeoutError:
+            self.refusal = JSONResponse({"error": "The body came too slowly."}, 408, CLOSE)
+            return {"type": "http.disconnect"}
+        self.whole = not message.get("more_body", False)
+        size = len(message.get("body", b""))
+        self.taken += size
+        if self.route.kind == "photo":
+            self.gate.in_memory += size
+        if self.taken > self.route.cap:
+            self.refusal = _too_large(self.route)
+        elif self.gate.in_memory > IN_MEMORY and self.route.kind == "photo":
+            self.refusal = _busy()
+        return {"type": "http.disconnect"} if self.refusal else message
+
+    def release(self) -> None:
+        """The body is no longer held."""
+        if self.route.kind == "photo":
+            self.gate.in_memory -= self.taken
 
 
 class Forwarded:
@@ -173,6 +213,24 @@ class Forwarded:
         else:
             kept = [(k, v) for k, v in scope["headers"] if k.lower() not in FORWARDED]
             await self.app({**scope, "headers": kept}, receive, send)
+
+
+async def _refuse(answer: JSONResponse, receive, send) -> None:
+    """Answer before the body has come, then let it come and throw it away, for a while.
+
+    Closed at once, the connection would be reset under a client that is still sending, which would
+    see an error and not our sentence.
+    """
+    start = {"type": "http.response.start", "status": answer.status_code}
+    await send({**start, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": True})
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            more = True
+            while more:
+                message = await receive()
+                more = message["type"] == "http.request" and message.get("more_body", False)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _address(scope) -> str:
@@ -245,7 +303,7 @@ def _too_large(route: Route) -> JSONResponse:
     return JSONResponse(
         {"error": f"The body is too large; at most {most} may be sent here."},
         413,
-        {"connection": "close"},
+        CLOSE,
     )
 
 

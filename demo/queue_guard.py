@@ -12,14 +12,17 @@ import gradio as gr
 BATCHES, BATCHES_EACH = 8, 2
 """Batches that may wait, in all and of one address."""
 
-EVENTS_EACH = 48
-"""Events of one address that may wait or lie unread."""
+EVENTS_EACH = 128
+"""Other events of one address that may wait."""
+
+UNREAD_EACH = 48
+"""Sessions of one address whose answers may lie unread; over them the oldest are forgotten."""
 
 UNREAD = 15.0
 """Seconds after which an event in the queue is dropped where nobody listens."""
 
 FORGET = 60.0
-"""Seconds after which answers that nobody has fetched are forgotten."""
+"""Seconds after which all answers that nobody has fetched are forgotten."""
 
 
 class QueueGuard:
@@ -58,10 +61,12 @@ class QueueGuard:
         done, event_id, state = await self._push(body=body, request=request, username=username)
         if done and isinstance(event_id, str):
             session = body.session_hash or event_id
+            self._owners.pop(session, None)  # to the end: they are in the order of their last event
             self._owners[session] = (address, time.monotonic())
             task = asyncio.create_task(self._drop_unread(session, event_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+            self._make_room(address)
         return done, event_id, state
 
     def listens(self, session: str | None) -> bool:
@@ -73,12 +78,26 @@ class QueueGuard:
         now = self._swept = time.monotonic()
         for session, (_, last) in list(self._owners.items()):
             if now - last > FORGET and not self.listens(session):
-                self._owners.pop(session, None)
-                # Gradio keeps up to 2,000 sessions' answers, however large, for ever.
-                if session in self.queue.pending_messages_per_session:
-                    del self.queue.pending_messages_per_session[session]
-                for event in self.queue.pending_event_ids_session.pop(session, set()):
-                    self.queue.event_ids_to_events.pop(event, None)
+                self._forget(session)
+
+    def _make_room(self, address: str) -> None:
+        """Forget the oldest unread answers of an address that has too many of them."""
+        pending = self.queue.pending_event_ids_session
+        unread = [
+            session
+            for session, (owner, _) in self._owners.items()
+            if owner == address and pending.get(session) and not self.listens(session)
+        ]
+        for session in unread[:-UNREAD_EACH]:
+            self._forget(session)
+
+    def _forget(self, session: str) -> None:
+        """Gradio keeps up to 2,000 sessions' answers, however large, for ever."""
+        self._owners.pop(session, None)
+        if session in self.queue.pending_messages_per_session:
+            del self.queue.pending_messages_per_session[session]
+        for event in self.queue.pending_event_ids_session.pop(session, set()):
+            self.queue.event_ids_to_events.pop(event, None)
 
     def _full(self, address: str, concurrency_id: str) -> str:
         """Why an event is not taken; '' where it is."""
@@ -87,14 +106,11 @@ class QueueGuard:
             mine = sum(_host(event) == address for event in waiting.queue)
             if mine >= BATCHES_EACH or len(waiting.queue) >= BATCHES:
                 return "Too many batches are waiting; please try again when yours is done."
-        pending = self.queue.pending_event_ids_session
-        queues = list(self.queue.event_queue_per_concurrency_id.values())
-        mine = sum(_host(event) == address for q in queues for event in q.queue)
-        unread = sum(
-            a == address and not self.listens(s) and bool(pending.get(s))
-            for s, (a, _) in self._owners.items()
+        queues = self.queue.event_queue_per_concurrency_id.items()
+        mine = sum(
+            _host(event) == address for i, q in queues if i != self.batch for event in q.queue
         )
-        if max(mine, unread) >= EVENTS_EACH:
+        if concurrency_id != self.batch and mine >= EVENTS_EACH:
             return "Too many requests of yours are waiting; please try again in a few seconds."
         return ""
 

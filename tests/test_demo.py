@@ -239,7 +239,7 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     mask = whatif.painted(page.evaluate("window.fashion.painted()"), photo.shape[:2])
     y, x = np.argwhere(mask).mean(0)
     assert 0.005 < mask.mean() < 0.1
-    assert abs(y / 400 - 0.55) < 0.06 and abs(x / 300 - 0.53) < 0.06
+    assert abs(y / 300 - 0.56) < 0.06 and abs(x / 400 - 0.53) < 0.06
     page.locator("#hide-painted").click()
     page.wait_for_selector("#outcome .shared img")
     page.locator("#unpaint").click()
