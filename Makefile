@@ -8,7 +8,8 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-audit bench-demo eda train evaluate audit space clean
+.PHONY: help setup demo test lint bench bench-audit bench-demo attack soak audit-deps eda train \
+	evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -48,6 +49,16 @@ bench-audit: data $(DEV) ## what an audit costs beside the forward pass, and its
 
 bench-demo: $(DEV) ## a crowd before the demo: throughput, latency, memory
 	@exec $(PY) -m tests.load.bench_demo $(ARGS)
+
+attack: $(DEV) ## attack a demo of this machine, bounded: ARGS="http://127.0.0.1:7860", or its own
+	@exec $(PY) -m tests.attack $(ARGS)
+
+soak: $(DEV) ## eight visitors for ten minutes: memory, descriptors, files; ARGS="--seconds 60"
+	@exec $(PY) -m tests.load.soak $(ARGS)
+
+audit-deps: $(DEV) ## look up known weaknesses of what is installed (asks PyPI)
+	@$(PY) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	@exec $(PY) -m pip_audit --skip-editable $(ARGS)
 
 eda: data $(READY) ## explore a catalogue: DATA=folder-or-zip; writes runs/eda/eda.html
 	@exec $(PY) -m training.eda --data "$(DATA)" $(ARGS)

@@ -19,7 +19,7 @@ from fashion_xai import ImageError
 ID = "batch"
 """The concurrency id of batches: one is worked off at a time."""
 
-LISTEN = 5.0
+LISTEN = 15.0
 """Seconds that a batch waits for its sender to open the stream of answers."""
 
 CSS = """

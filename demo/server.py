@@ -28,7 +28,7 @@ from demo.decoder import Decoder
 from demo.gate import Gate
 from demo.queue_guard import QueueGuard
 from demo.results import Results
-from demo.storage import SECONDS, Janitor, Storage
+from demo.storage import SECONDS, Janitor, Storage, trim
 from demo.visitors import Proxies, Visitors, rate
 from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdicts
 from fashion_xai.audited import Audit
@@ -217,7 +217,8 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
         return 1
     open_doors = asyncio.run(guards.missing(app, guard, str(storage.folder), login is not None))
     storage.keep_what_is_there()
-    janitor = Janitor(min(30.0, args.keep / 4), storage.sweep, results.sweep, analyses.sweep)
+    chores = (storage.sweep, results.sweep, analyses.sweep, trim)
+    janitor = Janitor(min(30.0, args.keep / 4), *chores)
     if open_doors:
         print(
             f"error: not started, for this version of Gradio ({gr.__version__}) leaves open: "

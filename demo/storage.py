@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 SECONDS = 3600.0
 """How long an upload or a result is kept."""
@@ -15,6 +19,10 @@ SECONDS = 3600.0
 ROOM = 2_000_000_000
 FILES = 2_000
 """Bytes and files kept in all; over them the oldest go first."""
+
+
+PREFIX, LOCK = "fashion_xai-", ".in-use"
+"""Of the folder's name, and the file in it that a living server holds locked."""
 
 
 class Storage:
@@ -28,7 +36,10 @@ class Storage:
 
     def __init__(self, seconds: float = SECONDS, room: int = ROOM, files: int = FILES):
         self.seconds, self.room, self.files = seconds, room, files
-        self.folder = Path(tempfile.mkdtemp(prefix="fashion_xai-"))
+        _remove_orphans()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._in_use = FileLock(self.folder / LOCK)
+        self._in_use.acquire()
         self._kept: set[Path] = set()
         self._lock = threading.Lock()
 
@@ -49,7 +60,7 @@ class Storage:
             found = []
             for file in self.folder.rglob("*"):
                 try:
-                    if file not in self._kept and file.is_file():
+                    if file not in self._kept and file.name != LOCK and file.is_file():
                         found.append((file.stat().st_mtime, file.stat().st_size, file))
                 except OSError:  # gone while we looked
                     continue
@@ -66,6 +77,7 @@ class Storage:
 
     def close(self) -> None:
         """Remove the folder."""
+        self._in_use.release()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -89,6 +101,26 @@ class Janitor:
         while not self._end.wait(seconds):
             for chore in chores:
                 chore()
+
+
+def trim() -> None:
+    """Give back to the system what the C library holds free: with many threads that is most of it.
+
+    ``malloc_trim`` is the GNU library's; elsewhere nothing happens.
+    """
+    if sys.platform == "linux" and (release := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        release(0)
+
+
+def _remove_orphans() -> None:
+    """Remove the folders of servers that were killed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        try:
+            with FileLock(lock, timeout=0):
+                pass
+        except (Timeout, OSError):  # it lives, or is somebody else's
+            continue
+        shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 def _remove_empty(folder: Path, root: Path) -> None:

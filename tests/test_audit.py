@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from fashion_xai import FashionClassifier, audit, confusions
+from fashion_xai import FashionClassifier, audit, confusions, files
 from fashion_xai.__main__ import main
 from fashion_xai.audited import Audit
 from fashion_xai.catalogue import Catalogue
@@ -229,6 +230,42 @@ def test_only_a_finished_audit_can_be_opened(tmp_path, nasty):
     (tmp_path / audit.SUMMARY).write_bytes((nasty / audit.SUMMARY).read_bytes())
     with pytest.raises(ValueError, match="no products"):
         Audit(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change, complaint",
+    [
+        (lambda t: t.drop_columns(["id"]), "no column id"),
+        (lambda t: t.drop_columns(["season_predicted"]), "no column season_predicted"),
+    ],
+)
+def test_a_table_without_its_columns_is_refused_in_words(audited, tmp_path, change, complaint):
+    copy = shutil.copytree(audited[2].folder, tmp_path / "audit")
+    pq.write_table(change(pq.read_table(copy / audit.PRODUCTS)), copy / audit.PRODUCTS)
+    with pytest.raises(ValueError, match=complaint):
+        Audit(copy)
+
+
+def test_a_summary_that_lacks_something_or_a_broken_table_is_refused_in_words(audited, tmp_path):
+    copy = shutil.copytree(audited[2].folder, tmp_path / "audit")
+    (copy / audit.PRODUCTS).write_bytes(b"no parquet")
+    with pytest.raises(ValueError, match="no readable audit"):
+        Audit(copy)
+    summary = json.loads((copy / audit.SUMMARY).read_text())
+    del summary["labels"]
+    (copy / audit.SUMMARY).write_text(json.dumps(summary))
+    with pytest.raises(ValueError, match="expected labels too"):
+        Audit(copy)
+    (copy / audit.SUMMARY).write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        Audit(copy)
+
+
+def test_two_audits_do_not_write_into_one_folder(audited, tmp_path):
+    classifier, catalogue, _ = audited
+    with files.lock(tmp_path / audit.SUMMARY), pytest.raises(ValueError, match="is in use"):
+        audit.run(classifier, catalogue, tmp_path)
+    assert audit.run(classifier, catalogue, tmp_path)["audited"] == len(catalogue.products)
 
 
 def test_entropy_of_an_even_head_by_hand():

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 
@@ -74,3 +75,53 @@ def test_nothing_in_the_project_unpickles():
             text = path.read_text(encoding="utf-8")
             assert "import pickle" not in text and "allow_pickle=True" not in text, path
             assert "safe_mode=False" not in text, path
+
+
+def nested(depth):
+    return '{"format": 1, "x": ' + "[" * depth + "]" * depth + "}"
+
+
+@pytest.mark.parametrize(
+    "name, text, complaint",
+    [
+        ("card.json", nested(100_000), "nested too deeply"),
+        ("card.json", "[]", "expected a JSON object. Received: list"),
+        ("card.json", '{"format": 1}', "expected sha256 of model.keras and labels.json"),
+        ("card.json", '{"format": 1, "sha256": []}', "expected sha256"),
+        ("card.json", '{"format": 1, "sha256": {"../x": "", "model.keras": "", "labels.json": ""}}',
+         "names files that no bundle has"),
+        ("card.json", '{"format": 1, "sha256": {"model.keras": "", "labels.json": ""}}',
+         r"expected input_size \[height, width\]. Received: None"),
+        ("labels.json", "[]", "expected a JSON object. Received: list"),
+        ("labels.json", "{}", "Expected labels by attribute"),
+        ("labels.json", '{"attributes": {"gender": "Men"}, "taxonomy": 5}', "Expected"),
+        ("labels.json", '{"attributes": {"gender": ["Men"]}, "taxonomy": [["a", "b"]]}', "triples"),
+        ("model.keras", "no zip", "Keras cannot read this model"),
+    ],
+)  # fmt: skip
+def test_tampered_files_are_refused_in_words(copy, name, text, complaint):
+    (copy / name).write_text(text)
+    if name != "card.json":
+        card = json.loads((copy / "card.json").read_text())
+        card["sha256"][name] = hashlib.sha256(text.encode()).hexdigest()
+        (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match=complaint):
+        bundle.load(copy)
+
+
+def test_a_model_of_foreign_classes_is_refused_in_words(copy):
+    import zipfile
+
+    with zipfile.ZipFile(copy / "model.keras") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries["config.json"] = (
+        b'{"module": "os", "class_name": "system", "config": {}, "registered_name": "os>system"}'
+    )
+    with zipfile.ZipFile(copy / "model.keras", "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    card = json.loads((copy / "card.json").read_text())
+    card["sha256"]["model.keras"] = hashlib.sha256((copy / "model.keras").read_bytes()).hexdigest()
+    (copy / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match="Keras cannot read this model"):
+        bundle.load(copy)

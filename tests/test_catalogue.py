@@ -69,6 +69,14 @@ def test_rows_without_photo_and_short_rows_are_counted_and_named(folder):
     assert summary.startswith("3 rows left out") and "expected 10 columns, received 3" in summary
 
 
+def test_a_cell_longer_than_a_csv_reader_takes_is_left_out_and_named(folder):
+    lines = [",".join(ROW), ",".join(["1001", *ROW[1:-1], "x" * 140_000])]
+    catalogue = Catalogue(with_rows(folder, *lines))
+    assert [p.id for p in catalogue.products] == ["1000"]
+    (left_out,) = catalogue.rejected
+    assert left_out[:2] == (3, "1001") and left_out.reason == "a cell of over 131,072 characters"
+
+
 def test_a_photo_that_does_not_decode_says_so(folder):
     (folder / "images" / "1000.jpg").write_bytes(b"<html>not found</html>")
     catalogue = Catalogue(folder)

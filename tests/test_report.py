@@ -1,12 +1,15 @@
 """Pages are one file, need no network, and show text from data as text."""
 
 import re
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from fashion_xai import report
 
+FULL = Path("/dev/full")
 NASTY = '<script>alert("x")</script>'
 
 
@@ -30,3 +33,14 @@ def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
     report.write(tmp_path / "page.html", html)
     assert (tmp_path / "page.html").read_text() == html
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_leaves_no_part_and_keeps_the_old_file(tmp_path, monkeypatch):
+    (tmp_path / "page.html").write_text("old")
+    whole = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", lambda p, data: p.touch() or whole(FULL, data))
+    with pytest.raises(OSError, match="No space left"):
+        report.write(tmp_path / "page.html", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
+    assert (tmp_path / "page.html").read_text() == "old"

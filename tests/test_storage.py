@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from demo.storage import Janitor, Storage
+from demo.storage import LOCK, PREFIX, Janitor, Storage
 
 
 @pytest.fixture
@@ -25,7 +25,22 @@ def put(storage, name, size=10, age=0.0):
 
 
 def left(storage):
-    return sorted(file.name for file in storage.folder.rglob("*") if file.is_file())
+    names = (file.name for file in storage.folder.rglob("*") if file.is_file())
+    return sorted(name for name in names if name != LOCK)
+
+
+def test_what_a_killed_server_left_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    living = Storage()
+    dead = tmp_path / f"{PREFIX}dead"
+    dead.mkdir()
+    (dead / LOCK).touch()
+    (dead / "photo.jpg").touch()
+    (tmp_path / f"{PREFIX}other").mkdir()  # without a lock it is not ours to judge
+    new = Storage()
+    assert not dead.exists() and living.folder.exists() and (tmp_path / f"{PREFIX}other").exists()
+    living.close()
+    new.close()
 
 
 def test_old_files_go_with_their_folders_and_those_of_the_page_stay(storage):

@@ -1,6 +1,7 @@
 """Verdicts survive restarts, replace each other, and stay inert in a spreadsheet."""
 
 import csv
+import multiprocessing
 
 import pytest
 
@@ -50,3 +51,26 @@ def test_unknown_verdicts_and_missing_files_are_errors(tmp_path):
         verdicts.add(tmp_path / "v.csv", Verdict("1", "season", "Summer", "Fall", "maybe"))
     with pytest.raises(FileNotFoundError, match="Expected verdicts of an audit"):
         verdicts.corrections(tmp_path / "none.csv")
+
+
+def add_ten(file, worker):
+    for i in range(10):
+        verdicts.add(file, Verdict(f"{worker}-{i}", "season", "Summer", "Fall", "ambiguous"))
+
+
+def test_what_eight_processes_keep_in_one_file_is_all_there(tmp_path):
+    file = tmp_path / "verdicts.csv"
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=add_ten, args=(file, i)) for i in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(verdicts.read(file)) == 80
+
+
+def test_a_cell_longer_than_a_csv_reader_takes_is_said(tmp_path):
+    file = tmp_path / "verdicts.csv"
+    file.write_text(",".join(verdicts.HEADER) + "\n1,season,a,b," + "x" * 140_000 + ",\n")
+    with pytest.raises(ValueError, match=r"after row 1: expected a CSV .*field limit"):
+        verdicts.read(file)
