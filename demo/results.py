@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 SECONDS = 3600
 MOST = 200
-ROOM = 100_000_000
+ROOM = 50_000_000
 """Results and bytes kept at a time; over them the oldest go first."""
 
 PAGE = "page.html"
