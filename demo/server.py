@@ -33,8 +33,8 @@ from demo.visitors import Proxies, Visitors, rate
 from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdicts
 from fashion_xai.audited import Audit
 
-SESSIONS = 2_000
-"""That Gradio remembers, of some 100 KB each; nothing of ours is in them."""
+SESSIONS = 100
+"""That Gradio remembers, with what it showed them last: up to 1 MB each. Nothing of ours needs them."""
 
 
 def build(
