@@ -34,7 +34,7 @@ from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdi
 from fashion_xai.audited import Audit
 
 SESSIONS = 100
-"""That Gradio remembers, with what it showed them last: up to 1 MB each. Nothing of ours needs them."""
+"""That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""
 
 
 def build(
