@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -34,14 +34,27 @@ class Product:
     Args:
         id: the product's id, which is also its photo's file name.
         row: line of the table, counted from 1 with the header.
-        labels: attribute → label, None where missing.
+        labels: attribute → label, None where missing or one of several.
         title: the display name as written, commas included.
+        one_of: attribute → labels of which one is true and nobody says which, two or more, sorted:
+            "Pants" may be Jeans or Trousers.
+        group: products of one group, such as one sender's, never lie on two sides of a split; ''
+            for none.
+        word: of the catalogue's own, where a label map explains it; '' otherwise.
     """
 
     id: str
     row: int
     labels: dict[str, str | None]
     title: str = ""
+    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    group: str = ""
+    word: str = ""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether anything is known of it."""
+        return bool(self.one_of) or any(label is not None for label in self.labels.values())
 
 
 class Rejected(NamedTuple):
@@ -219,7 +232,7 @@ def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[R
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise CatalogueError(f"{where}, row {line}: expected UTF-8 text ({error}).") from error
-    needed = [table.id, *table.columns.values()]
+    needed = table.needed
     if not any(line.strip() for line in lines):
         raise CatalogueError(f"{where} is empty. Expected a header with {', '.join(needed)}.")
     header = [name.strip() for name in _fields(lines[0])]
@@ -255,8 +268,14 @@ def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[R
                 "Expected every id once."
             )
         seen[identity] = number
-        labels = {a: _label(cells[column]) for a, column in table.columns.items()}
-        products.append(Product(identity, number, labels, cells.get(table.title, "")))
+        try:
+            labels, one_of = _split(table.labels_of(cells))
+        except ValueError as error:
+            rejected.append(Rejected(number, identity, str(error)))
+            continue
+        title, group = cells.get(table.title, ""), cells.get(table.group or "", "").strip()
+        word = cells.get(table.label or "", "").strip()
+        products.append(Product(identity, number, labels, title, one_of, group, word))
     if not products:
         raise CatalogueError(f"{where} has no row with {len(header)} columns below its header.")
     return products, rejected
@@ -278,6 +297,10 @@ def _fields(line: str) -> list[str]:
         return line.split(",")
 
 
-def _label(cell: str) -> str | None:
-    cell = cell.strip()
-    return None if cell in NOT_A_LABEL else cell
+def _split(
+    found: Mapping[str, Sequence[str]],
+) -> tuple[dict[str, str | None], dict[str, tuple[str, ...]]]:
+    """Attribute → allowed labels, as (labels that are known, labels of which one is true)."""
+    kept = {a: sorted({x.strip() for x in words} - set(NOT_A_LABEL)) for a, words in found.items()}
+    labels = {a: words[0] if len(words) == 1 else None for a, words in kept.items()}
+    return labels, {a: tuple(words) for a, words in kept.items() if len(words) > 1}

@@ -73,3 +73,32 @@ def test_weights_multiply_each_products_loss():
     expected = (2 * -np.log(p[0, 0]) + 0.5 * -np.log(p[1, 1])) / 2
     loss = MaskedCrossentropy(weights=weights)(truth, LOGITS)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+ALLOWED = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]], np.float32)
+ROWS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [9.0, 0.0, 0.0], [0.0, 1.0, 0.0]], np.float32)
+
+
+def test_one_of_several_labels_costs_minus_log_of_their_summed_probability():
+    p = softmax(ROWS)
+    expected = -np.log([p[0, :2].sum(), p[1, 1:].sum(), p[3, 0]]).mean()
+    assert float(MaskedCrossentropy(sets=True)(ALLOWED, ROWS)) == pytest.approx(expected, rel=1e-5)
+    weights = np.array([1.0, 3.0, 5.0], np.float32)
+    weighed = -(np.log([p[0, :2].sum(), p[1, 1:].sum(), p[3, 0]]) * [2, 4, 1]).mean()
+    loss = MaskedCrossentropy(sets=True, weights=weights)(ALLOWED, ROWS)
+    assert float(loss) == pytest.approx(weighed, rel=1e-5)
+
+
+def test_sets_of_one_label_are_plain_labels():
+    one_hot = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    for smoothing in (0.0, 0.1):
+        plain = float(MaskedCrossentropy(smoothing)(np.array([0, 1, 2]), LOGITS))
+        assert float(MaskedCrossentropy(smoothing, sets=True)(one_hot, LOGITS)) == pytest.approx(
+            plain, rel=1e-5
+        )
+
+
+def test_an_allowed_answer_counts_as_right():
+    metric = MaskedAccuracy()
+    metric.update_state(ALLOWED, ROWS)  # right, right, unlabelled, wrong
+    assert float(metric.result()) == pytest.approx(2 / 3)

@@ -23,7 +23,7 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.split import read_split
 from training import command, config, train
 from training.answers import Answers, encode_truth, predict_all
-from training.dataset import rows_of
+from training.dataset import allowed, rows_of
 from training.evaluate import measure
 from training.stress import STRESSES
 
@@ -102,7 +102,8 @@ def score(folder: Path, settings: config.Config) -> dict[str, Any]:
     for name, change in (("plain", None), ("scene", STRESSES["scene"])):
         logits, used, _ = predict_all(classifier, catalogue, chosen, change, name)
         truth, _ = encode_truth(classifier.vocabulary, used)
-        measured = measure(classifier, Answers.of(classifier.decoder, truth, logits))
+        sets = allowed(classifier.vocabulary, used)
+        measured = measure(classifier, Answers.of(classifier.decoder, truth, logits, sets))
         figures[name] = {
             "heads": {
                 a: {"accuracy": f["accuracy"], "macro_f1": f["macro_f1"]}

@@ -25,7 +25,8 @@ class Answers:
     """What a bundle says about n products beside what is true.
 
     Args:
-        truth: attribute → int (n,), negative where missing.
+        truth: attribute → int (n,), negative where missing. Where one of several labels is true it
+            is the answer if that is allowed, else the most probable of them.
         probabilities: attribute → calibrated probabilities (n, k).
         predicted: attribute → int (n,), the answers, decoded along the taxonomy.
         raw: attribute → int (n,), what each head says alone.
@@ -38,11 +39,39 @@ class Answers:
 
     @classmethod
     def of(
-        cls, decoder: Decoder, truth: dict[str, np.ndarray], logits: Mapping[str, np.ndarray]
+        cls,
+        decoder: Decoder,
+        truth: Mapping[str, np.ndarray],
+        logits: Mapping[str, np.ndarray],
+        allowed: Mapping[str, np.ndarray] | None = None,
     ) -> Answers:
+        """Decode logits; ``allowed`` as of :func:`training.dataset.allowed`."""
         probabilities = decoder.probabilities(logits)
         raw = {a: p.argmax(1) for a, p in probabilities.items()}
-        return cls(truth, probabilities, decoder.labels(probabilities), raw)
+        predicted = decoder.labels(probabilities)
+        known = {
+            a: y if allowed is None else resolve(y, allowed[a], predicted[a], probabilities[a])
+            for a, y in truth.items()
+        }
+        return cls(known, probabilities, predicted, raw)
+
+
+def resolve(
+    truth: np.ndarray, allowed: np.ndarray, predicted: np.ndarray, scores: np.ndarray
+) -> np.ndarray:
+    """The truth with an index where one of several labels is true, so that every metric of indices
+    counts an allowed answer as right.
+
+    Args:
+        truth: int (n,), negative where missing or one of several.
+        allowed: bool (n, k).
+        predicted: int (n,), the answers.
+        scores: (n, k), logits or probabilities: of a wrong answer the best allowed one is taken.
+    """
+    several = allowed.sum(1) > 1
+    right = allowed[np.arange(len(predicted)), predicted]
+    best = np.where(allowed, scores, -np.inf).argmax(1)
+    return np.where(several, np.where(right, predicted, best), truth)
 
 
 def predict_all(

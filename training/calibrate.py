@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,9 @@ from fashion_xai.decoding import softmax
 from fashion_xai.split import read_split
 from fashion_xai.table import Table
 from training import command
-from training.answers import encode_truth, predict_all
-from training.dataset import encode, rows_of
+from training.also import Other
+from training.answers import Answers, encode_truth, predict_all, resolve
+from training.dataset import allowed, encode, rows_of
 from training.losses import log_prior
 from training.strangers import STRANGERS
 
@@ -72,8 +73,14 @@ def main(argv: list[str] | None = None) -> int:
     return command.run(work, "Stopped; nothing was written.")
 
 
-def calibrate(folder: Path, catalogue: Catalogue) -> None:
+def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Other] = ()) -> None:
     """Fit on the bundle's validation split and write the bundle anew.
+
+    Args:
+        folder: of the bundle.
+        catalogue: that it was trained on.
+        others: the other catalogues; their validation products count like the first one's, and
+            the accuracy on each is printed and kept in the card.
 
     Raises:
         ValueError: the catalogue has no product of the training or the validation split.
@@ -90,21 +97,35 @@ def calibrate(folder: Path, catalogue: Catalogue) -> None:
     logits, used, rejected = predict_all(classifier, catalogue, sides["validation"])
     if rejected:
         print(summarise(rejected))
+    ends = [len(used)]
+    for other in others:
+        theirs = [other.products[i] for i in other.validation_rows]
+        more, also_used, _ = predict_all(classifier, other.catalogue, theirs, name=other.name)
+        logits = {a: np.concatenate([logits[a], more[a]]) for a in logits}
+        used = [*used, *also_used]
+        ends.append(len(used))
     truth, _ = encode_truth(classifier.vocabulary, used)
     frequencies = dict(
         zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
     )
-    if unlabelled := [a for a in classifier.attributes if not (truth[a] >= 0).any()]:
+    sets = allowed(classifier.vocabulary, used)
+    known = {a: (y >= 0).any() or (sets is not None and sets[a].any()) for a, y in truth.items()}
+    if unlabelled := [a for a in classifier.attributes if not known[a]]:
         print(f"Not calibrated, no validation product has a label: {', '.join(unlabelled)}")
     fits = {
-        a: fit_head(truth[a], logits[a], log_prior(frequencies[a], logits[a].shape[1]))
+        a: fit_head(
+            truth[a],
+            logits[a],
+            log_prior(frequencies[a], logits[a].shape[1]),
+            None if sets is None else sets[a],
+        )
         for a in classifier.attributes
         if a not in unlabelled
     }
     offsets = {a: fits[a]["offset"] if a in fits else 0.0 for a in classifier.attributes}
     print(markdown(fits))
     adjusted = {a: logits[a] + offsets[a] for a in logits}
-    photos = [catalogue.photo(product) for product in used[:STRANGERS_EACH]]
+    photos = [catalogue.photo(product) for product in used[: min(STRANGERS_EACH, ends[0])]]
     strangers = {
         name: {a: x + offsets[a] for a, x in seen.items()}
         for name, seen in read_strangers(classifier, photos).items()
@@ -118,44 +139,82 @@ def calibrate(folder: Path, catalogue: Catalogue) -> None:
             for name, s in abstention["strangers"].items()
         )
     )
-    _write(classifier.bundle, fits, abstention)
+    figures = by_catalogue(classifier, truth, adjusted, sets, ends, others)
+    _write(classifier.bundle, fits, abstention, figures)
 
 
-def fit_head(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> dict[str, Any]:
+def by_catalogue(
+    classifier: FashionClassifier,
+    truth: Mapping[str, np.ndarray],
+    logits: Mapping[str, np.ndarray],
+    sets: Mapping[str, np.ndarray] | None,
+    ends: Sequence[int],
+    others: Sequence[Other],
+) -> dict[str, dict[str, Any]]:
+    """Name of each other catalogue → head → accuracy on its validation products, and how many."""
+    answers = Answers.of(classifier.decoder, truth, logits, sets)
+    figures: dict[str, dict[str, Any]] = {}
+    for other, start, end in zip(others, ends, ends[1:]):
+        figures[other.name] = row = {}
+        for a in classifier.attributes:
+            known = answers.truth[a][start:end] >= 0
+            right = (answers.truth[a] == answers.predicted[a])[start:end][known]
+            if len(right):
+                row[a] = {"accuracy": float(right.mean()), "products": len(right)}
+        print(
+            f"{other.name}, validation: "
+            + ", ".join(
+                f"{a} {100 * f['accuracy']:.1f} % of {f['products']}" for a, f in row.items()
+            )
+        )
+    return figures
+
+
+def fit_head(
+    truth: np.ndarray, logits: np.ndarray, prior: np.ndarray, allowed: np.ndarray | None = None
+) -> dict[str, Any]:
     """Choose one head's adjustment and temperature.
 
     Args:
-        truth: int (n,), negative where missing.
+        truth: int (n,), negative where missing or one of several.
         logits: (n, k).
         prior: (k,) log frequencies of the training split.
+        allowed: bool (n, k), the labels that may be true, where some rows have several.
 
     Returns:
         ``strength``, ``offset`` (k,) to add to the bias, ``temperature``, and the figures
         before and after.
     """
-    strength = choose_strength(truth, logits, prior)
+    strength = choose_strength(truth, logits, prior, allowed)
     offset = -strength * prior
     offset -= offset.mean()  # the softmax does not see it; the bias stays small
     adjusted = logits + offset
-    temperature = fit_temperature(truth, adjusted)
+    temperature = fit_temperature(_resolved(truth, adjusted, allowed), adjusted)
     return {
         "strength": strength,
         "offset": offset,
         "temperature": temperature,
-        "before": _figures(truth, logits, 1.0),
-        "after": _figures(truth, adjusted, temperature),
+        "before": _figures(_resolved(truth, logits, allowed), logits, 1.0),
+        "after": _figures(_resolved(truth, adjusted, allowed), adjusted, temperature),
     }
 
 
-def choose_strength(truth: np.ndarray, logits: np.ndarray, prior: np.ndarray) -> float:
+def choose_strength(
+    truth: np.ndarray, logits: np.ndarray, prior: np.ndarray, allowed: np.ndarray | None = None
+) -> float:
     """The strength with the largest macro-F1 of those that cost at most :data:`COST` of accuracy.
 
     Of equals the weakest.
     """
-    answers = {s: (logits - s * prior).argmax(1) for s in sorted(STRENGTHS, key=abs)}
-    accuracy = {s: metrics.accuracy(truth, answer) for s, answer in answers.items()}
-    affordable = [s for s in answers if accuracy[s] >= max(accuracy.values()) - COST]
-    return float(max(affordable, key=lambda s: metrics.macro_f1(truth, answers[s]))) + 0.0  # no −0
+    scores = {s: logits - s * prior for s in sorted(STRENGTHS, key=abs)}
+    pairs = {s: (_resolved(truth, x, allowed), x.argmax(1)) for s, x in scores.items()}
+    accuracy = {s: metrics.accuracy(*pair) for s, pair in pairs.items()}
+    affordable = [s for s in pairs if accuracy[s] >= max(accuracy.values()) - COST]
+    return float(max(affordable, key=lambda s: metrics.macro_f1(*pairs[s]))) + 0.0  # no −0
+
+
+def _resolved(truth: np.ndarray, logits: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+    return truth if allowed is None else resolve(truth, allowed, logits.argmax(1), logits)
 
 
 def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
@@ -241,7 +300,10 @@ def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[
 
 
 def _write(
-    loaded: bundle.Bundle, fits: Mapping[str, Mapping[str, Any]], abstention: Mapping[str, Any]
+    loaded: bundle.Bundle,
+    fits: Mapping[str, Mapping[str, Any]],
+    abstention: Mapping[str, Any],
+    also: Mapping[str, Any],
 ) -> None:
     for attribute, fit in fits.items():
         head = loaded.model.get_layer(attribute)
@@ -261,6 +323,8 @@ def _write(
         "abstention": abstention,
         "metrics": {},  # of the uncalibrated heads
     }
+    if also:
+        card["also_validation"] = dict(also)
     split = loaded.folder / bundle.SPLIT
     bundle.save(loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split)
 

@@ -74,12 +74,47 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Also:
+    """Another catalogue in the same training.
+
+    Args:
+        data: folder or zip.
+        share: of the photos of a batch.
+        table: its description.
+    """
+
+    data: Path
+    share: float
+    table: Table
+
+
+def parse_also(text: str) -> Also:
+    """``DATA[:SHARE][:DESCRIPTION.json]`` → another catalogue; a quarter of each batch if no share.
+
+    Raises:
+        argparse.ArgumentTypeError: another form, or a description that cannot be read.
+    """
+    match = re.fullmatch(r"(.+?)(?::(0?\.\d+))?(?::([^:]+\.json))?", text)
+    assert match  # any text is a path
+    share = float(match[2] or 0.25)
+    if not share > 0:
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and below 1; received {text!r}")
+    try:
+        table = tables.read(Path(match[3])) if match[3] else Table()
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Also(Path(match[1]), share, table)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Everything that decides what a run learns, and where it reads and writes."""
 
     data: Path
     table: Table
     out: Path
+    also: tuple[Also, ...]
+    epoch_size: int | None
     images: Path | None
     larger_share: float
     split: str
@@ -121,6 +156,9 @@ class Config:
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
         values["teacher"] = self.teacher and bundle.read_card(self.teacher)["sha256"][bundle.MODEL]
+        values["also"] = [
+            {"file": a.data.name, "share": a.share, "table": a.table.to_json()} for a in self.also
+        ]
         values["attributes"] = list(self.table.attributes)
         values["larger_photos"] = self.images is not None
         return json.loads(json.dumps(values))
@@ -138,6 +176,22 @@ def parse(argv: list[str] | None = None) -> Config:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
+    add(
+        "--also",
+        type=parse_also,
+        nargs="+",
+        default=(),
+        metavar="DATA[:SHARE][:DESCRIPTION.json]",
+        help="train on other catalogues too: each gets a share of every batch (0.25 if not given); "
+        'the JSON names its table and columns (fashion_xai.table.Table), such as {"file": '
+        '"phone.csv", "label": "label", "words": ["labels.json"], "group": "sender"}',
+    )
+    add(
+        "--epoch-size",
+        type=_positive,
+        metavar="N",
+        help="photos of an epoch, all catalogues together; all of --data once if not given",
+    )
     add("--images", type=Path, help="folder or zip of larger photos of the same ids")
     add(
         "--larger-share",
@@ -281,10 +335,15 @@ def parse(argv: list[str] | None = None) -> Config:
     tables.add_arguments(parser)
     args = parser.parse_args(argv)
     table = tables.from_arguments(args)
-    for name in ("columns", "table", "id_column", "title_column"):
+    for name in tables.FLAGS:
         delattr(args, name)
     if strange := set(args.head_weights) - set(table.attributes):
         parser.error(f"--head-weights: no head {', '.join(sorted(strange))}")
+    args.also = tuple(args.also)
+    if sum(a.share for a in args.also) >= 0.95:
+        parser.error("--also: expected shares that leave 0.05 or more for --data")
+    if args.also and args.on_device:
+        parser.error("--also cannot be kept --on-device")
     return Config(table=table, **vars(args))
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +70,7 @@ class Photos:
         place: int (n,), the row in ``larger`` of each product; −1 for none.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray | Stacked
     larger: np.ndarray | None = None
     place: np.ndarray | None = None
 
@@ -86,14 +86,24 @@ class Photos:
     def on_device(self) -> Photos:
         """The same in the accelerator's memory, where batches are then gathered."""
         larger = None if self.larger is None else ops.convert_to_tensor(self.larger)
-        return Photos(ops.convert_to_tensor(self.pixels), larger, self.place)
+        return Photos(ops.convert_to_tensor(np.asarray(self.pixels)), larger, self.place)
+
+    def followed_by(self, others: Sequence[np.ndarray]) -> Photos:
+        """The same, then the photos of other catalogues, which have no larger ones."""
+        if not others:
+            return self
+        pixels = Stacked([np.asarray(self.pixels), *others])
+        place = self.place
+        if place is not None:
+            place = np.r_[place, np.full(len(pixels) - len(place), -1)]
+        return Photos(pixels, self.larger, place)
 
     def take(self, rows: np.ndarray, larger: np.ndarray) -> np.ndarray:
         """uint8 (b, H, W, 4); the larger photo where ``larger`` is true and there is one.
 
         An array of the backend where the photos are on the device.
         """
-        if not isinstance(self.pixels, np.ndarray):
+        if not isinstance(self.pixels, np.ndarray | Stacked):
             return self._gather(rows, larger)
         photos = self.pixels[rows]
         if self.larger is not None and self.place is not None:
@@ -110,10 +120,65 @@ class Photos:
         return ops.where(swap, ops.take(self.larger, np.maximum(place, 0), axis=0), photos)
 
 
+class Stacked:
+    """Arrays of equal photos, one after the other, without a copy: rows are gathered from each.
+
+    Args:
+        arrays: uint8 (n_i, H, W, 4).
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray]):
+        self.arrays = arrays
+        self.starts = np.cumsum([0, *map(len, arrays)])
+        self.shape = (int(self.starts[-1]), *arrays[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        rows = np.asarray(rows)
+        taken = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for start, array in zip(self.starts, self.arrays):
+            inside = (rows >= start) & (rows < start + len(array))
+            taken[inside] = array[rows[inside] - start]
+        return taken
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.concatenate(self.arrays)
+
+
+def mixed(
+    rng: np.random.Generator,
+    main: np.ndarray,
+    others: Sequence[tuple[np.ndarray, float]],
+    size: int | None = None,
+) -> np.ndarray:
+    """An epoch's rows in random order, with the same shares in each stretch of it.
+
+    Args:
+        main: rows of the main catalogue; all of them are drawn, or as many as ``size`` leaves room.
+        others: (rows, share of the epoch) of each other catalogue; drawn again and again until the
+            share is filled.
+        size: rows of an epoch; None for as many as hold the main catalogue once.
+    """
+    rest = 1 - sum(share for _, share in others)
+    drawn = len(main) if size is None else min(len(main), round(size * rest))
+    parts = [rng.permutation(main)[:drawn]]
+    for rows, share in others:
+        count = round(drawn / rest * share)
+        rounds = -(-count // len(rows))
+        parts.append(
+            np.concatenate([rng.permutation(rows) for _ in range(rounds)] or [rows])[:count]
+        )
+    places = [(np.arange(len(p)) + rng.random(len(p))) / max(1, len(p)) for p in parts]
+    return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
+
+
 class Batches(keras.utils.PyDataset):
     """Batches of (photos uint8 (b, H, W, 4) as packed, one int32 index array per head).
 
     With a teacher there is a float32 (b, k) per head instead: its opinion and the label, mixed.
+    With ``allowed`` and no teacher there is a uint8 (b, k) per head: the labels that may be true.
 
     Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.
     All batches have the same size: the last is filled up with photos whose labels are MISSING,
@@ -121,6 +186,9 @@ class Batches(keras.utils.PyDataset):
 
     Args:
         larger_share: how often the larger photo of a product that has one is taken, 0–1.
+        allowed: one bool (n, k) per head, where some products have one of several labels.
+        others: (rows, share) of other catalogues, see :func:`mixed`; only where it is shuffled.
+        epoch_size: rows of an epoch; None for all of ``rows`` and the others' share.
     """
 
     def __init__(
@@ -133,16 +201,20 @@ class Batches(keras.utils.PyDataset):
         first_epoch: int = 0,
         larger_share: float = 0.0,
         teacher: Teacher | None = None,
+        allowed: Sequence[np.ndarray] | None = None,
+        others: Sequence[tuple[np.ndarray, float]] = (),
+        epoch_size: int | None = None,
     ):
         super().__init__(workers=1)
-        self.teacher = teacher
+        self.teacher, self.allowed = teacher, allowed
+        self.others, self.epoch_size = others, epoch_size
         self.photos, self.rows, self.labels = photos, rows, labels
         self.larger_share = larger_share
         self.batch_size, self.seed, self.epoch = batch_size, shuffle_seed, first_epoch
         self._shuffle()
 
     def __len__(self) -> int:
-        return math.ceil(len(self.rows) / self.batch_size)
+        return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         part = slice(index * self.batch_size, (index + 1) * self.batch_size)
@@ -150,9 +222,14 @@ class Batches(keras.utils.PyDataset):
         photos = self.photos.take(chosen, np.resize(self.larger[part], self.batch_size))
         labels = self.labels[chosen]
         labels[len(self.order[part]) :] = MISSING
+        sets = None
+        if self.allowed is not None:
+            sets = [mask[chosen].astype(np.uint8) for mask in self.allowed]
+            for mask in sets:
+                mask[len(self.order[part]) :] = 0
         if self.teacher:
-            return photos, self.teacher.targets(chosen, labels)
-        return photos, tuple(labels.T)
+            return photos, self.teacher.targets(chosen, labels, sets)
+        return photos, tuple(labels.T) if sets is None else tuple(sets)
 
     def on_epoch_end(self) -> None:
         self.epoch += 1
@@ -160,8 +237,13 @@ class Batches(keras.utils.PyDataset):
 
     def _shuffle(self) -> None:
         rng = np.random.default_rng([self.seed or 0, self.epoch])
-        self.order = self.rows if self.seed is None else rng.permutation(self.rows)
-        self.larger = rng.random(len(self.rows)) < self.larger_share
+        if self.seed is None:
+            self.order = self.rows
+        elif self.others or self.epoch_size:
+            self.order = mixed(rng, self.rows, self.others, self.epoch_size)
+        else:
+            self.order = rng.permutation(self.rows)
+        self.larger = rng.random(len(self.order)) < self.larger_share
 
 
 def studio(photo: np.ndarray) -> np.ndarray:
@@ -176,6 +258,36 @@ def encode(vocabulary: Vocabulary, products: Sequence[Product]) -> np.ndarray:
     """int32 (n, n_attributes): the label indices, MISSING where there is none."""
     columns = [vocabulary.encode(a, [p.labels[a] for p in products]) for a in vocabulary.attributes]
     return np.stack(columns, 1)
+
+
+def label_rows(products: Iterable[Product]) -> Iterator[Mapping[str, str | None]]:
+    """Labels by attribute, for ``Vocabulary.fit``: those of each product, then each that it may
+    have as one of several."""
+    for product in products:
+        yield product.labels
+        for attribute, labels in product.one_of.items():
+            yield from ({attribute: label} for label in labels)
+
+
+def allowed(vocabulary: Vocabulary, products: Sequence[Product]) -> dict[str, np.ndarray] | None:
+    """Attribute → bool (n, k): the labels that may be true, none where nothing is known.
+
+    None where no product has one of several: then :func:`encode` says it all. Labels that the
+    vocabulary does not know are not allowed.
+    """
+    if not any(product.one_of for product in products):
+        return None
+    found = {}
+    for attribute, labels in vocabulary.labels.items():
+        place = {label: i for i, label in enumerate(labels)}
+        mask = np.zeros((len(products), len(labels)), bool)
+        for row, product in enumerate(products):
+            single = product.labels.get(attribute)
+            for label in product.one_of.get(attribute, [single] if single else []):
+                if label in place:
+                    mask[row, place[label]] = True
+        found[attribute] = mask
+    return found
 
 
 def rows_of(products: Sequence[Product], split: Mapping[str, str], side: str) -> np.ndarray:

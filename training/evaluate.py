@@ -24,6 +24,7 @@ from fashion_xai.split import SPLITS, on_side, read_split
 from fashion_xai.table import Table
 from training import command
 from training.answers import Answers, Change, encode_truth, predict_all
+from training.dataset import allowed
 from training.stress import STRESSES
 
 FEW_CLASSES = 45
@@ -88,10 +89,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     truth, unknown = encode_truth(classifier.vocabulary, used)
     if unknown:
         print(f"Labels the bundle does not know, counted as wrong: {dict(unknown)}")
-    answers = Answers.of(classifier.decoder, truth, logits)
+    sets = allowed(classifier.vocabulary, used)
+    answers = Answers.of(classifier.decoder, truth, logits, sets)
     figures = measure(classifier, answers)
     figures["photos_left_out"] = len(rejected)
     figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
+    if words := measure_words(answers, used):
+        figures["words"] = words
     if args.images:
         figures["larger"] = compare_larger(classifier, catalogue, args, used)
     if args.stress:
@@ -123,9 +127,10 @@ def choose(catalogue: Catalogue, args: argparse.Namespace) -> list[Product]:
 
 def measure(classifier: FashionClassifier, answers: Answers) -> dict[str, Any]:
     """All figures of one run, shares in 0–1; ``raw`` is without the taxonomy."""
-    heads = {a: measure_head(answers, a) for a in classifier.attributes}
+    labelled = [a for a in classifier.attributes if (answers.truth[a] >= 0).any()]
+    heads = {a: measure_head(answers, a) for a in labelled}
     true, predicted, raw = (
-        np.stack([x[a] for a in classifier.attributes], 1)
+        np.stack([x[a] for a in labelled], 1)
         for x in (answers.truth, answers.predicted, answers.raw)
     )
     return {
@@ -176,11 +181,13 @@ def measure_few(
     """articleType on the products of its 45 most frequent labels, choosing among those only."""
     if "articleType" not in vocabulary.attributes:
         return None
-    counts = Counter(p.labels["articleType"] for p in catalogue)
+    counts = Counter(p.labels.get("articleType") for p in catalogue)
     labels = vocabulary.labels["articleType"]
     known = [label for label, _ in counts.most_common() if label in labels]
     few = np.array([labels.index(label) for label in known[:FEW_CLASSES]])
     rows = np.isin(answers.truth["articleType"], few)
+    if not rows.any():
+        return None
     truth = answers.truth["articleType"][rows]
     among = few[answers.probabilities["articleType"][rows][:, few].argmax(1)]
     return {
@@ -190,6 +197,23 @@ def measure_few(
         "products": int(rows.sum()),
         "classes": len(few),
     }
+
+
+def measure_words(answers: Answers, products: Sequence[Product]) -> dict[str, Any]:
+    """Word of a label map → head → how many products and the share with an allowed answer.
+
+    Empty where the catalogue has no words of its own.
+    """
+    words = np.array([p.word for p in products])
+    figures: dict[str, Any] = {}
+    for word in sorted({w for w in words if w}):
+        figures[word] = {}
+        for a, truth in answers.truth.items():
+            rows = (words == word) & (truth >= 0)
+            if rows.any():
+                right = (truth == answers.predicted[a])[rows]
+                figures[word][a] = {"accuracy": float(right.mean()), "products": int(rows.sum())}
+    return figures
 
 
 def measure_stress(
@@ -243,7 +267,8 @@ def _answers(
 ) -> tuple[Answers, list[Product]]:
     logits, used, _ = predict_all(classifier, catalogue, products, change, name)
     truth, _ = encode_truth(classifier.vocabulary, used)
-    return Answers.of(classifier.decoder, truth, logits), used
+    sets = allowed(classifier.vocabulary, used)
+    return Answers.of(classifier.decoder, truth, logits, sets), used
 
 
 def _accuracies(classifier: FashionClassifier, answers: Answers) -> dict[str, float]:
@@ -284,6 +309,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         f"({100 * low:.1f}–{100 * high:.1f})",
         *_consistency_lines(figures),
         *_few_lines(figures.get("articleType_45")),
+        *_word_lines(figures.get("words")),
         *_larger_lines(figures.get("larger")),
         *_stress_lines(figures),
     ]
@@ -312,6 +338,29 @@ def _few_lines(few: Mapping[str, Any] | None) -> list[str]:
         f"{100 * few['accuracy']:.1f} %, macro-F1 {few['macro_f1']:.3f}; choosing among all labels "
         f"{100 * few['accuracy_among_all']:.1f} %",
     ]
+
+
+def _word_lines(words: Mapping[str, Any] | None) -> list[str]:
+    if not words:
+        return []
+    heads = list(dict.fromkeys(a for row in words.values() for a in row))
+    lines = [
+        "",
+        "Share of allowed answers % (products) by the catalogue's own words:",
+        "",
+        f"| word | {' | '.join(heads)} |",
+        "|" + "---|" * (len(heads) + 1),
+    ]
+    for word, row in words.items():
+        cells = [
+            f"{100 * row[a]['accuracy']:.1f} ({row[a]['products']})" if a in row else "–"
+            for a in heads
+        ]
+        lines.append(f"| {word} | {' | '.join(cells)} |")
+    for a in heads:
+        shares = [row[a]["accuracy"] for row in words.values() if a in row]
+        lines.append(f"\n{a}, mean of {len(shares)} words: {100 * float(np.mean(shares)):.1f} %")
+    return lines
 
 
 def _larger_lines(larger: Mapping[str, Any] | None) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import imagehash
 import numpy as np
@@ -84,6 +84,22 @@ def find_twins(thumbs: np.ndarray) -> Twins:
     return Twins(group, sum(n for n in counts.values() if n > 1), len(near))
 
 
+def with_groups(twins: Twins, products: Sequence[Product]) -> Twins:
+    """Twins and the products' own groups joined: what shares either is together.
+
+    Args:
+        twins: of the products' photos.
+        products: those without a group are joined by their twins alone.
+    """
+    first: dict[str, int] = {}
+    own = [first.setdefault(p.group, i) if p.group else i for i, p in enumerate(products)]
+    _, place = np.unique(twins.group, return_index=True)
+    n = np.arange(len(own))
+    links = np.stack([np.r_[own, place[twins.group]], np.r_[n, n]])
+    graph = coo_matrix((np.ones(2 * len(n)), links), shape=(len(n),) * 2)
+    return replace(twins, group=connected_components(graph, directed=False)[1])
+
+
 def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> dict[str, str]:
     """Id → split: groups of twins stay together, each articleType is spread 80/10/10.
 
@@ -92,12 +108,12 @@ def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> 
     training first. So a class with a single group is trained on, never tested.
     """
     members: dict[int, list[Product]] = defaultdict(list)
-    for product, group in zip(products, twins.group, strict=True):
-        members[int(group)].append(product)
+    for product, number in zip(products, twins.group, strict=True):
+        members[int(number)].append(product)
     classes: dict[str, list[list[Product]]] = defaultdict(list)
-    for group in members.values():
-        kinds = Counter(product.labels.get("articleType") or "" for product in group)
-        classes[min(kinds, key=lambda kind: (-kinds[kind], kind))].append(group)
+    for together in members.values():
+        kinds = Counter(_kind(product) for product in together)
+        classes[min(kinds, key=lambda kind: (-kinds[kind], kind))].append(together)
     split: dict[str, str] = {}
     for groups in classes.values():
         lacking = np.array(SHARES) * sum(len(group) for group in groups)
@@ -106,6 +122,11 @@ def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> 
             lacking[side] -= len(group)
             split.update({product.id: SPLITS[side] for product in group})
     return split
+
+
+def _kind(product: Product) -> str:
+    """What is spread evenly: the articleType, or those that it may be."""
+    return product.labels.get("articleType") or "|".join(product.one_of.get("articleType", ()))
 
 
 def split_at_random(products: Sequence[Product], seed: int = 0) -> dict[str, str]:

@@ -36,16 +36,19 @@ class Teacher:
     weight: float
     opinions: Sequence[np.ndarray]
 
-    def targets(self, rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    def targets(
+        self, rows: np.ndarray, labels: np.ndarray, allowed: Sequence[np.ndarray] | None = None
+    ) -> tuple[np.ndarray, ...]:
         """One float32 (b, k) per head: label and opinion mixed, summing to 1; zeros where the label
-        is missing.
+        is missing. Of several allowed labels the teacher chooses: its opinion among them.
 
         Args:
             rows: int (b,), the products.
-            labels: int (b, heads), negative where missing.
+            labels: int (b, heads), negative where missing or one of several.
+            allowed: per head 0 or 1 (b, k), the labels that may be true.
         """
         mixed = []
-        for label, opinions in zip(labels.T, self.opinions, strict=True):
+        for head, (label, opinions) in enumerate(zip(labels.T, self.opinions, strict=True)):
             known = label >= 0
             target = np.zeros((len(rows), opinions.shape[1]), np.float32)
             target[known, label[known]] = 1
@@ -53,6 +56,10 @@ class Teacher:
             heard = known & (opinion.sum(1) > 0)
             opinion[heard] /= opinion[heard].sum(1, keepdims=True)
             target[heard] += self.weight * (opinion[heard] - target[heard])
+            if allowed is not None:
+                several = allowed[head].sum(1) > 1
+                among = allowed[head] * (opinions[rows].astype(np.float32) + 1e-6)
+                target[several] = (among / np.maximum(among.sum(1, keepdims=True), 1e-9))[several]
             mixed.append(target)
         return tuple(mixed)
 

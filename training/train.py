@@ -25,6 +25,7 @@ from fashion_xai.labels import Taxonomy, Vocabulary
 from fashion_xai.model import build_model, cam_layer, set_weights
 from fashion_xai.split import SPLITS, read_split, write_split
 from training import (
+    also,
     augment,
     checkpoint,
     command,
@@ -41,6 +42,9 @@ from training.corrections import correct
 from training.teacher import Teacher, ask
 from training.transfer import transfer
 
+FIXED = np.random.default_rng(0)
+"""For lengths, where the order does not matter."""
+
 
 class Data(NamedTuple):
     """Packed photos of one size, the labels of all heads, and who is on which side."""
@@ -48,9 +52,11 @@ class Data(NamedTuple):
     photos: dataset.Photos
     labels: np.ndarray
     sizes: list[int]
+    allowed: list[np.ndarray] | None
     teacher: Teacher | None
     train_rows: np.ndarray
     validation_rows: np.ndarray
+    others: list[tuple[np.ndarray, float]]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -102,10 +108,19 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
             f"Expected products in training and validation. Received: {len(train_rows)} and "
             f"{len(val_rows)} of {len(products)}"
         )
-    vocabulary = Vocabulary.fit((p.labels for p in products), settings.table.attributes)
+    others = [also.read(settings, a, n, sizes) for n, a in enumerate(settings.also, start=1)]
+    everything = [*products, *(p for other in others for p in other.products)]
+    vocabulary = Vocabulary.fit(dataset.label_rows(everything), settings.table.attributes)
     taxonomy = Taxonomy.fit(products[i].labels for i in train_rows)
-    labels = dataset.encode(vocabulary, products)
+    labels = dataset.encode(vocabulary, everything)
+    sets = dataset.allowed(vocabulary, everything)
+    allowed = None if sets is None else list(sets.values())
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
+    mixed, start = [], len(products)
+    for other in others:
+        mixed.append((start + other.train_rows, other.share))
+        val_rows = np.r_[val_rows, start + other.validation_rows]
+        start += len(other.products)
 
     teacher = ask_teacher(settings, catalogue, train_rows, vocabulary)
     path = settings.out / "checkpoint.npz"
@@ -126,9 +141,11 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
         photos = dataset.Photos.join(packs[stage.size], larger.get(stage.size))
+        photos = photos.followed_by([other.pixels[stage.size] for other in others])
         if settings.on_device:
             photos = photos.on_device()
-        data = Data(photos, labels, list(vocabulary.sizes.values()), teacher, train_rows, val_rows)
+        classes = list(vocabulary.sizes.values())
+        data = Data(photos, labels, classes, allowed, teacher, train_rows, val_rows, mixed)
         train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
@@ -136,8 +153,10 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", *rest)
     set_weights(final, model.get_weights())
     card = describe(settings, products, split, time.time() - started, names)
+    if others:
+        card["also"] = [other.describe() for other in others]
     bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
-    calibrate(settings.out / "bundle", catalogue)
+    calibrate(settings.out / "bundle", catalogue, others)
     print(f"Bundle: {settings.out / 'bundle'}")
     return settings.out / "bundle"
 
@@ -204,11 +223,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
         if settings.split == "random":
             write_split(file, splits.split_at_random(catalogue.products, settings.seed))
         elif settings.split == "twins":
-            (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
-            twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
-            print(twins.summary())
-            made = splits.split_by_twins(thumbs.products, twins, settings.seed)
-            write_split(file, made)
+            write_split(file, also.split_apart(catalogue, settings))
         else:
             read_split(Path(settings.split))
             shutil.copyfile(settings.split, file)
@@ -225,7 +240,8 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     # A nested call loses the heads' names, and with them those of the metrics.
     heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
     trainer = keras.Model(photos, heads, name="trainer")
-    steps = math.ceil(len(data.train_rows) / settings.batch_size)
+    size = len(dataset.mixed(FIXED, data.train_rows, data.others, settings.epoch_size))
+    steps = math.ceil(size / settings.batch_size)
     warmup = min(int(settings.warmup * steps), steps * stage.epochs - 1)
     rate = schedule.WarmupCosine(stage.rate, warmup, steps * stage.epochs)
     trainer.compile(
@@ -243,7 +259,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
         jit_compile=use_gpu or keras.backend.backend() == "jax",
     )
     trainer.optimizer.build(trainer.trainable_variables)
-    build_metrics(trainer)
+    build_metrics(trainer, data.allowed is not None)
     keeper = Checkpoint(path, number, settings.patience, started)
     keeper.set_model(trainer)
     epoch = keeper.restore(*resumed) if resumed else 0
@@ -258,12 +274,19 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
             first_epoch=epoch,
             larger_share=settings.larger_share,
             teacher=data.teacher,
+            allowed=data.allowed,
+            others=data.others,
+            epoch_size=settings.epoch_size,
         )
-        progress = Progress(len(data.train_rows), settings.batch_size, title)
+        progress = Progress(size, settings.batch_size, title)
         trainer.fit(
             batches,
             validation_data=dataset.Batches(
-                data.photos, data.validation_rows, data.labels, settings.batch_size
+                data.photos,
+                data.validation_rows,
+                data.labels,
+                settings.batch_size,
+                allowed=data.allowed,
             ),
             initial_epoch=epoch,
             epochs=stage.epochs,
@@ -284,13 +307,13 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     trainer.set_weights(keeper.best)
 
 
-def build_metrics(trainer: keras.Model) -> None:
+def build_metrics(trainer: keras.Model, sets: bool) -> None:
     """Make the variables of losses and metrics now.
 
     Otherwise they appear while TensorFlow traces the first step, which it then traces once more.
     """
     logits = [keras.ops.zeros((1, *output.shape[1:])) for output in trainer.outputs]
-    labels = [keras.ops.zeros((1,), "int32") for _ in logits]
+    labels = [keras.ops.zeros(x.shape if sets else (1,), "int32") for x in logits]
     trainer.compute_loss(None, labels, logits)
     trainer.compute_metrics(None, labels, logits)
     trainer.reset_metrics()
@@ -316,7 +339,8 @@ def make_losses(settings: config.Config, data: Data) -> list[keras.losses.Loss]:
     for labels, classes in zip(data.labels[data.train_rows].T, data.sizes, strict=True):
         offset = settings.logit_adjustment * losses.log_prior(labels, classes)
         weights = losses.class_weights(labels, classes, settings.class_balance)
-        made.append(losses.MaskedCrossentropy(settings.smoothing, offset, weights))
+        sets = data.allowed is not None and data.teacher is None
+        made.append(losses.MaskedCrossentropy(settings.smoothing, offset, weights, sets))
     return made
 
 

@@ -1,0 +1,207 @@
+"""One of several labels: in tables and maps, as truth of metrics, in batches and in training."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from fashion_xai import bundle, table
+from fashion_xai.catalogue import Catalogue, Product
+from fashion_xai.labels import MISSING, Vocabulary
+from fashion_xai.table import Table
+from tests import garments
+from training import calibrate, config, dataset, splits, train
+from training.answers import resolve
+
+WORDS = {
+    "Pants": {"masterCategory": ["Apparel"], "articleType": ["Jeans", "Trousers"]},
+    "Bag": {"articleType": ["Handbags"]},
+    "Other": {},
+    "kids=True": {"gender": ["Boys", "Girls"]},
+}
+PHONE = ("id,label,sender,kids", "1,Pants,ann,False", "2,Bag,ann,True", "3,Other,bob,False",
+         "4,Hat,bob,False")  # fmt: skip
+
+
+@pytest.fixture
+def phone(tmp_path):
+    (tmp_path / "images").mkdir()
+    for n, kind in enumerate(("trousers", "bag", "shoe", "shirt"), start=1):
+        garments.save(kind, tmp_path / "images" / f"{n}.png")
+    (tmp_path / "phone.csv").write_text("\n".join(PHONE) + "\n")
+    return tmp_path
+
+
+def described(**more):
+    return Table(
+        **{"file": "phone.csv", "label": "label", "words": WORDS, "group": "sender", **more}
+    )
+
+
+def test_a_label_map_says_what_each_word_allows(phone):
+    catalogue = Catalogue(phone, table=described())
+    pants, bag, other = catalogue.products
+    assert pants.labels["articleType"] is None
+    assert pants.one_of == {"articleType": ("Jeans", "Trousers")}
+    assert pants.labels["masterCategory"] == "Apparel" and pants.labels["gender"] is None
+    assert bag.labels["articleType"] == "Handbags" and bag.one_of == {"gender": ("Boys", "Girls")}
+    assert not other.labelled and pants.labelled and pants.group == "ann"
+    (left_out,) = catalogue.rejected
+    assert left_out[:2] == (5, "4") and left_out.reason == "label 'Hat' is not in the label map"
+
+
+def test_a_cell_may_name_several_labels(drawn, tmp_path):
+    folder = shutil.copytree(drawn, tmp_path / "c")
+    text = (folder / "styles.csv").read_text()
+    (folder / "styles.csv").write_text(text.replace(",Handbags,", ",Handbags|Clutches|NA,"))
+    bags = [p for p in Catalogue(folder).products if p.one_of]
+    assert len(bags) == 4
+    assert bags[0].one_of == {"articleType": ("Clutches", "Handbags")}
+
+
+def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_path):
+    (tmp_path / "map.json").write_text(json.dumps({"Pants": WORDS["Pants"]}))
+    (tmp_path / "kids.json").write_text(json.dumps({"kids=True": WORDS["kids=True"]}))
+    text = {"file": "phone.csv", "label": "label", "words": ["map.json", "kids.json"]}
+    (tmp_path / "phone.json").write_text(json.dumps(text))
+    found = table.read(tmp_path / "phone.json")
+    assert found.words == {k: WORDS[k] for k in ("Pants", "kids=True")}
+    assert Table.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert found.needed == ["id", "label", "kids"]
+    assert set(Table().to_json()) == {"columns", "file", "id", "title"}
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ('{"Pants": ["Jeans"]}', "'Pants': expected attributes with lists of labels"),
+        ('{"Pants": {"articleType": "Jeans"}}', "'Pants': expected attributes"),
+        ('{"Pants": {"articleType": []}}', "'Pants': expected attributes"),
+        ("[]", "expected a JSON object"),
+    ],
+)
+def test_maps_of_another_form_are_refused_in_words(tmp_path, text, complaint):
+    (tmp_path / "map.json").write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        table.read_words([tmp_path / "map.json"])
+    (tmp_path / "d.json").write_text('{"colour": 1}')
+    with pytest.raises(ValueError, match=r"Received: \['colour'\]"):
+        table.read(tmp_path / "d.json")
+
+
+def product(number, article=None, one_of=(), group=""):
+    sets = {"articleType": tuple(one_of)} if one_of else {}
+    return Product(str(number), number, {"articleType": article}, "", sets, group)
+
+
+def test_allowed_labels_by_hand():
+    products = [product(1, "A"), product(2, None, ("A", "C", "Z")), product(3)]
+    vocabulary = Vocabulary({"articleType": ("A", "B", "C")})
+    found = dataset.allowed(vocabulary, products)
+    assert found["articleType"].tolist() == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
+    assert dataset.allowed(vocabulary, products[:1]) is None
+    assert dataset.encode(vocabulary, products).ravel().tolist() == [0, MISSING, MISSING]
+    fitted = Vocabulary.fit(dataset.label_rows(products), ["articleType"])
+    assert fitted.labels["articleType"] == ("A", "C", "Z")
+
+
+def test_an_allowed_answer_is_the_truth_else_the_best_allowed_label_is():
+    truth = np.array([2, -1, -1, -1])
+    allowed = np.array([[0, 0, 1], [1, 1, 0], [0, 1, 1], [0, 0, 0]], bool)
+    scores = np.array([[0.9, 0, 0.1], [0.2, 0.5, 0.3], [0.8, 0.05, 0.15], [1, 0, 0]])
+    assert resolve(truth, allowed, scores.argmax(1), scores).tolist() == [2, 1, 2, -1]
+
+
+def test_calibration_counts_an_allowed_answer_as_right():
+    logits = np.array([[2.0, 1.0, 0.0]] * 6)
+    truth = np.array([1, 1, -1, -1, -1, -1])
+    allowed = np.array([[0, 1, 0]] * 2 + [[1, 1, 0]] * 4, bool)
+    fit = calibrate.fit_head(truth, logits, np.zeros(3), allowed)
+    assert fit["before"]["accuracy"] == pytest.approx(4 / 6)
+
+
+def test_batches_hold_sets_and_the_shares_of_each_catalogue():
+    photos = dataset.Photos(np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1))
+    more = [np.arange(100, 105, dtype=np.uint8).reshape(5, 1, 1, 1)]
+    both = photos.followed_by(more)
+    assert both.take(np.array([3, 22, 0, 24]), np.zeros(4, bool)).ravel().tolist() == [
+        3,
+        102,
+        0,
+        104,
+    ]
+    labels = np.zeros((25, 1), np.int32)
+    allowed = [np.ones((25, 3), bool)]
+    others = [(np.arange(20, 25), 0.25)]
+    batches = dataset.Batches(both, np.arange(20), labels, 8, 3, allowed=allowed, others=others)
+    assert len(batches.order) == 27  # 20 and a quarter of 27
+    assert sorted(batches.order)[:20] == list(range(20))
+    for i in range(3):
+        pixels, (sets,) = batches[i]
+        assert 1 <= (pixels.ravel() >= 100).sum() <= 3 and sets.shape == (8, 3)
+    assert batches[3][1][0].sum() == 3 * 3  # what fills the last batch up weighs nothing
+    before = batches.order.copy()
+    batches.on_epoch_end()
+    assert (before != batches.order).any()
+    short = dataset.Batches(both, np.arange(20), labels, 8, 3, others=others, epoch_size=8)
+    assert len(short.order) == 8 and (short.order >= 20).sum() == 2
+
+
+def test_what_one_sender_took_is_never_split_apart():
+    rng = np.random.default_rng(0)
+    products = [product(n, "A", group=f"sender {n % 15}") for n in range(150)]
+    group = np.arange(150)
+    group[149] = group[3]  # a twin in another sender's photos: both senders go together
+    joined = splits.with_groups(splits.Twins(group, 2, 0), products)
+    assert len(set(joined.group)) == 14
+    order = rng.permutation(150)
+    twins = splits.Twins(joined.group[order], 2, 0)
+    split = splits.split_by_twins([products[i] for i in order], twins)
+    for sender in range(15):
+        assert len({split[str(n)] for n in range(sender, 150, 15)}) == 1
+    assert split["149"] == split["3"] and len(set(split.values())) == 3
+
+
+def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
+    other = garments.write_catalogue(tmp_path / "phone", per_kind=8)
+    rows = (other / "styles.csv").read_text().splitlines()
+    words = {"Trousers": {"articleType": ["Jeans", "Trousers"]}, "unsure": {}}
+    lines = ["id,label,sender"]
+    for i, row in enumerate(rows[1:]):
+        cells = row.split(",")
+        word = "unsure" if i == 0 else cells[4]
+        words.setdefault(word, {"articleType": [word]})
+        lines.append(f"{cells[0]},{word},s{i % 12}")
+    (other / "phone.csv").write_text("\n".join(lines) + "\n")
+    (other / "styles.csv").unlink()
+    (tmp_path / "words.json").write_text(json.dumps(words))
+    description = {
+        "file": "phone.csv",
+        "label": "label",
+        "words": ["words.json"],
+        "group": "sender",
+    }
+    (tmp_path / "phone.json").write_text(json.dumps(description))
+    settings = config.parse([
+        *("--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
+        *("--weights", "none", "--split", "random", "--batch-size", "8", "--epoch-size", "24"),
+        *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0", "--augment", "none"),
+        *("--also", f"{other}:0.5:{tmp_path / 'phone.json'}"),
+    ])  # fmt: skip
+    train.run(settings)
+    out = capsys.readouterr().out
+    assert "1 products without any label are left out" in out and "50% of each batch" in out
+    assert "phone, validation: articleType" in out
+    card = bundle.read_card(tmp_path / "run" / "bundle")
+    (also,) = card["also"]
+    assert also["share"] == 0.5 and sum(also["split"].values()) == 47
+    assert "Jeans" in bundle.load(tmp_path / "run" / "bundle").vocabulary.labels["articleType"]
+    split = dict(
+        line.split(",") for line in (tmp_path / "run" / "split-1.csv").read_text().split()[1:]
+    )
+    for sender in range(12):
+        ids = [line.split(",")[0] for line in lines[1:] if line.endswith(f",s{sender}")]
+        assert len({split[i] for i in ids}) == 1
+    with pytest.raises(SystemExit):
+        config.parse(["--data", "x", "--out", "y", "--also", "a:0.6", "b:0.4"])

@@ -1,0 +1,105 @@
+"""Other catalogues beside the one that is trained on: their photos, labels and sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fashion_xai.catalogue import Catalogue, Product, summarise
+from fashion_xai.split import SPLITS, read_split, write_split
+from training import config, dataset, splits
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another catalogue in a training.
+
+    Args:
+        catalogue: as it was read, with its labelled products that could be decoded.
+        pixels: size → uint8 (n, H, W, 4), the photos of the products.
+        split: id → side.
+        share: of the photos of a batch.
+    """
+
+    catalogue: Catalogue
+    pixels: dict[tuple[int, int], np.ndarray]
+    split: dict[str, str]
+    share: float
+
+    @property
+    def name(self) -> str:
+        return self.catalogue.source.name
+
+    @property
+    def products(self) -> list[Product]:
+        return self.catalogue.products
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        return dataset.rows_of(self.products, self.split, SPLITS[0])
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        return dataset.rows_of(self.products, self.split, SPLITS[1])
+
+    def describe(self) -> dict[str, Any]:
+        """For the bundle's card."""
+        sides = [self.split[product.id] for product in self.products]
+        return {
+            "name": self.name,
+            "share": self.share,
+            "table": self.catalogue.table.to_json(),
+            "split": {side: sides.count(side) for side in SPLITS},
+        }
+
+
+def read(
+    settings: config.Config, also: config.Also, number: int, sizes: Sequence[tuple[int, int]]
+) -> Other:
+    """Read, pack and split another catalogue; its split is kept in the run as ``split-N.csv``.
+
+    Products of which nothing is known are left out and counted.
+
+    Raises:
+        ValueError: no labelled product in training or validation.
+    """
+    catalogue = Catalogue(also.data, table=also.table)
+    packs = dataset.pack(catalogue, sizes, settings.cache)
+    if left_out := summarise([*catalogue.rejected, *packs[0].rejected]):
+        print(left_out)
+    split = _split(settings, catalogue, settings.out / f"split-{number}.csv")
+    known = np.array([p.labelled for p in packs[0].products])
+    if not known.all():
+        print(f"{also.data}: {int((~known).sum())} products without any label are left out")
+    catalogue.products = [p for p in packs[0].products if p.labelled]
+    pixels = {
+        size: pack.pixels if known.all() else np.ascontiguousarray(pack.pixels[known])
+        for size, pack in zip(sizes, packs, strict=True)
+    }
+    other = Other(catalogue, pixels, split, also.share)
+    if not len(other.train_rows) or not len(other.validation_rows):
+        raise ValueError(f"{also.data}: expected labelled products in training and validation.")
+    print(
+        f"{also.data}: {len(other.train_rows):,} products to train on, "
+        f"{len(other.validation_rows):,} to validate, {also.share:.0%} of each batch"
+    )
+    return other
+
+
+def split_apart(catalogue: Catalogue, settings: config.Config) -> dict[str, str]:
+    """Id → side, twins and the products of one group never apart."""
+    (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
+    twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
+    print(twins.summary())
+    joined = splits.with_groups(twins, thumbs.products)
+    return splits.split_by_twins(thumbs.products, joined, settings.seed)
+
+
+def _split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
+    if not file.exists():
+        write_split(file, split_apart(catalogue, settings))
+    return read_split(file)
