@@ -172,6 +172,8 @@ def _confine(memory: int, parent: int) -> None:
         import resource
     except ImportError:  # Windows has no such limits
         return
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)  # of the server, by --max-memory
+    memory = memory if most == resource.RLIM_INFINITY else min(memory, most)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 

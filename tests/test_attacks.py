@@ -86,8 +86,8 @@ def files(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and file.name != LOCK]
 
 
-def test_a_limit_of_rates_is_one_flag_away(small_bundle):
-    process, url = start("--bundle", str(small_bundle), "--limit", "5/min")
+def test_limits_of_rates_and_memory_are_one_flag_away(small_bundle):
+    process, url = start("--bundle", str(small_bundle), "--limit", "5/min", "--max-memory", "4")
     try:
         t = Target(url)
         replies = [t.predict() for _ in range(7)]
