@@ -31,8 +31,8 @@ class Analysis:
 
 
 def analyse(photo: np.ndarray, reading: Reading) -> Analysis:
-    """What is kept of a photo and its forward pass."""
-    return Analysis(_shrink(photo), reading)
+    """What is kept of a photo and its forward pass: nothing of others read beside it."""
+    return Analysis(_shrink(photo), reading.alone())
 
 
 def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list[tuple[str, str]]]:

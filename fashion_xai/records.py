@@ -93,6 +93,12 @@ class Reading:
     def __post_init__(self) -> None:
         _freeze(self.pixels, self.features, *self.logits.values())
 
+    def alone(self) -> Reading:
+        """A copy that holds none of the batch it was read in: its arrays are views of the batch's,
+        and one reading that is kept would keep all the others."""
+        logits = {attribute: x.copy() for attribute, x in self.logits.items()}
+        return Reading(self.pixels, self.features.copy(), logits, self.box)
+
 
 def _freeze(*arrays: np.ndarray) -> None:
     for array in arrays:

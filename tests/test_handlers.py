@@ -33,6 +33,14 @@ def analyse(classifier, path):
     return handlers.analyse(photo, next(classifier.read([photo])))
 
 
+def test_what_is_kept_holds_no_other_photo(small, path):
+    first, second = small.read([path, path])
+    assert first.features.base is not None and first.features.base is second.features.base
+    kept = handlers.analyse(images.load(path), first).reading
+    assert kept.features.base is None and all(x.base is None for x in kept.logits.values())
+    np.testing.assert_array_equal(kept.features, first.features)
+
+
 def shown_map(html: str) -> dict:
     """What ``cards.js`` is given: cells, box, size."""
     return json.loads(unescape(re.search(r'data-map="([^"]+)"', html)[1]))
