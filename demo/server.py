@@ -33,7 +33,7 @@ from demo.visitors import Proxies, Visitors, rate
 from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdicts
 from fashion_xai.audited import Audit
 
-SESSIONS = 100
+SESSIONS = 20
 """That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""
 
 
