@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -142,8 +143,8 @@ class Gate:
             self.reading[session] += 1
         try:
             await self.app(scope, body.receive, watched)
-        except Exception:
-            if not body.refusal:
+        except (ClientDisconnect, ConnectionError):
+            if not body.refusal:  # the app was told that the visitor left, and says so
                 raise
         finally:
             body.release()
