@@ -18,7 +18,10 @@ POOLING_LAYER = "pooling"
 DROPOUT_LAYER = "dropout"
 IMAGENET_STD = (0.229, 0.224, 0.225)
 STRIDE = 32
-"""Pixels of the input per cell of the feature map."""
+"""Pixels of the input per cell of the published network's feature map; sides are multiples."""
+
+OUTPUT_STRIDES = (32, 16)
+"""What :func:`build_model` offers."""
 
 
 def build_model(
@@ -27,6 +30,7 @@ def build_model(
     weights: str = "none",
     dropout: float = 0.2,
     attention: str = "none",
+    output_stride: int = STRIDE,
 ) -> keras.Model:
     """Build the multi-head classifier (EfficientNet: Tan & Le 2019, arXiv:1905.11946).
 
@@ -40,14 +44,21 @@ def build_model(
             file for ``EfficientNetB0(include_top=False)``.
         dropout: rate before the heads; active in training only.
         attention: a block before the pooling; see :mod:`fashion_xai.attention`.
+        output_stride: pixels of the input per cell of the feature map: 32 as published, or 16,
+            where the last stage does not shrink the map and its convolutions are dilated
+            instead (the à-trous trick: Chen et al. 2017, arXiv:1706.05587). The weights are the
+            same, the maps have twice as many cells a side.
 
     Returns:
         float32 (n, H, W, 3) in 0–255 → list of logits (n, n_labels), float32.
 
     Raises:
-        ValueError: a size that is no multiple of 32, or weights that do not fit.
+        ValueError: a size that is no multiple of 32, another output stride, or weights that do
+            not fit.
         FileNotFoundError: the weights file does not exist.
     """
+    if output_stride not in OUTPUT_STRIDES:
+        raise ValueError(f"Expected one of {OUTPUT_STRIDES}. Received: {output_stride=}")
     for side in size:
         if side is not None and (side < STRIDE or side % STRIDE):
             raise ValueError(f"Expected multiples of {STRIDE}. Received: size={size}")
@@ -59,6 +70,8 @@ def build_model(
         _load_imagenet(backbone)
     elif weights != "none":
         _load_backbone(backbone, Path(weights))
+    if output_stride != STRIDE:
+        backbone = dilated(backbone, inputs)
     pooled = keras.layers.GlobalAveragePooling2D(name=POOLING_LAYER)(
         apply_attention(attention, backbone.get_layer(BACKBONE_LAYER).output)
     )
@@ -66,6 +79,28 @@ def build_model(
     # float32 heads also under mixed precision: logits decide the loss's exponent range.
     heads = [keras.layers.Dense(n, name=name, dtype="float32")(pooled) for name, n in sizes.items()]
     return keras.Model(inputs, heads, name="fashion")
+
+
+def dilated(backbone: keras.Model, inputs: keras.KerasTensor) -> keras.Model:
+    """The same network and weights with an output stride of 16.
+
+    ``block6a``, which halves the map, keeps its size; the depthwise convolutions behind it reach
+    twice as far instead, so that each sees what it saw.
+    """
+
+    def change(layer: keras.layers.Layer) -> keras.layers.Layer:
+        settings = layer.get_config()
+        if layer.name == "block6a_dwconv_pad":
+            settings["padding"] = ((1, 3), (1, 3))
+        elif layer.name == "block6a_dwconv":
+            settings["strides"] = (1, 1)
+        elif layer.name.endswith("dwconv") and layer.name > "block6a_dwconv":
+            settings["dilation_rate"] = (2, 2)
+        return type(layer).from_config(settings)
+
+    cloned = keras.models.clone_model(backbone, input_tensors=[inputs], clone_function=change)
+    set_weights(cloned, backbone.get_weights())
+    return cloned
 
 
 def cam_layer(attention: str = "none") -> str:

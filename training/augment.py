@@ -16,18 +16,24 @@ from keras import ops
 from fashion_xai.images import WHITE
 from training import scenery
 
-KINDS = ("none", "light", "medium", "strong")
+KINDS = ("none", "light", "medium", "strong", "phone")
 
 
-def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
+def build(
+    kind: str, seed: int, backgrounds: float = 0.0, floors: np.ndarray | None = None
+) -> keras.Sequential:
     """The layers between the packed photos and the network.
 
     Args:
         kind: ``"light"``: mirror, shift by up to 6 %, scale by up to 10 %; ``"strong"``: rotation,
             placement, exposure, sharpness, JPEG-like noise and erasing as well; ``"medium"``: the
-            same on about half as many photos; ``"none"``.
+            same on about half as many photos; ``"phone"``: medium, and what photos have that people
+            take at home: quarter turns, perspective, shadows, the cast of a lamp, other things
+            beside the product; ``"none"``.
         seed: of all random numbers.
         backgrounds: share of the photos whose studio background is replaced.
+        floors: more backgrounds for the bank, uint8 (m, h, w, 3), as :func:`scenery.floors` grows
+            them.
 
     Returns:
         uint8 (n, H, W, 4) → float32 (n, H, W, 3); outside training only the mask is dropped.
@@ -38,11 +44,17 @@ def build(kind: str, seed: int, backgrounds: float = 0.0) -> keras.Sequential:
     if kind == "light":
         layers += [RandomMirror(seed), RandomAffine(seed + 1, shift=0.06, scale=0.10)]
     elif kind != "none":
-        placed = {"medium": 0.1, "strong": 0.2}[kind]
-        affine = RandomAffine(seed + 1, shift=0.06, scale=0.12, rotation=12, placed=placed)
+        placed = {"medium": 0.1, "strong": 0.2, "phone": 0.15}[kind]
+        turned = 0.2 if kind == "phone" else 0.0
+        affine = RandomAffine(seed + 1, 0.06, 0.12, rotation=12, placed=placed, turned=turned)
         layers += [RandomMirror(seed), affine]
-    layers.append(RandomBackground(seed + 2, share=backgrounds))
-    if kind == "medium":
+    if kind == "phone":
+        layers.append(RandomPerspective(seed + 7, share=0.25))
+    clutter = 0.3 if kind == "phone" else 0.0
+    layers.append(RandomBackground(seed + 2, backgrounds, floors, clutter))
+    if kind == "phone":
+        layers.append(RandomLight(seed + 8, share=0.3))
+    if kind in ("medium", "phone"):
         layers += [
             RandomExposure(seed + 3, share=0.4),
             RandomSharpness(seed + 4, share=0.3),
@@ -114,11 +126,13 @@ class RandomAffine(Augmentation):
         scale: largest relative change of size.
         rotation: largest angle in degrees.
         placed: share of photos that are shrunk to 45–100 % and put anywhere inside instead.
+        turned: share of photos that lie on their side, to the left or to the right, shrunk so
+            that they fit: what a letterboxed photo of a garment that lies across looks like.
     """
 
-    def __init__(self, seed, shift, scale, rotation=0.0, placed=0.0, **kwargs):
+    def __init__(self, seed, shift, scale, rotation=0.0, placed=0.0, turned=0.0, **kwargs):
         super().__init__(seed, **kwargs)
-        self.shift, self.scale, self.placed = shift, scale, placed
+        self.shift, self.scale, self.placed, self.turned = shift, scale, placed, turned
         self.rotation = math.radians(rotation)
 
     def change(self, photos):
@@ -133,6 +147,10 @@ class RandomAffine(Augmentation):
         zoom = placed * small + (1 - placed) * draw(1 - self.scale, 1 + self.scale)
         reach = placed * (1 - small) / 2 + (1 - placed) * self.shift
         angle = draw(-self.rotation, self.rotation)
+        if self.turned:
+            turned = self.some(photos, self.turned)[:, 0, 0, 0]
+            angle = angle + turned * ops.sign(draw(-1, 1)) * math.pi / 2
+            zoom = zoom * (1 - turned * (1 - ops.minimum(width / height, height / width)))
         # Output (x, y) reads the input at a R(angle) about the centre, moved by (u, v).
         a, b = ops.cos(angle) / zoom, ops.sin(angle) / zoom
         centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
@@ -148,6 +166,26 @@ class RandomAffine(Augmentation):
         )
 
 
+class RandomPerspective(Augmentation):
+    """Seen from a side: each corner of a share of the photos moves inwards by up to 12 %."""
+
+    def __init__(self, seed, share=1.0, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
+
+    def change(self, photos):
+        n, height, width = ops.shape(photos)[:3]
+        inwards = np.array([[[1, 1], [-1, 1], [1, -1], [-1, -1]]], np.float32)
+        side = ops.convert_to_tensor([width - 1, height - 1], "float32")
+        start = ops.convert_to_tensor([[[0, 0], [1, 0], [0, 1], [1, 1]]], "float32") * side
+        start = ops.tile(start, (n, 1, 1))
+        moved = keras.random.uniform((n, 4, 2), 0, 0.12, seed=self.seeds)
+        moved = moved * self.some(photos, self.share)[:, :, :, 0] * inwards * side
+        return ops.image.perspective_transform(
+            photos, start, start + moved, interpolation="bilinear", fill_value=WHITE
+        )
+
+
 class RandomBackground(Augmentation):
     """Set the product on another background, and drop the mask: 4 channels in, 3 out.
 
@@ -156,6 +194,9 @@ class RandomBackground(Augmentation):
 
     Args:
         share: of the photos whose background is replaced.
+        floors: more backgrounds, uint8 (m, h, w, 3); with them half of the bank's are theirs.
+        clutter: share of the new backgrounds on which a part of another product lies, at the
+            photo's edge and behind the product.
     """
 
     BANK = 512
@@ -164,10 +205,10 @@ class RandomBackground(Augmentation):
     SIZE = (128, 96)
     """Pieces of other photos are cut at this size: a fifth of the cost, and rarely in focus."""
 
-    def __init__(self, seed, share, **kwargs):
+    def __init__(self, seed, share, floors=None, clutter=0.0, **kwargs):
         super().__init__(seed, **kwargs)
-        self.share = share
-        self.bank = scenery.bank(self.BANK, seed) if share else None
+        self.share, self.clutter = share, clutter
+        self.bank = scenery.bank(self.BANK, seed, floors) if share else None
 
     def call(self, photos, training=False):
         rgb, background = photos[..., :3], photos[..., 3:] / WHITE
@@ -175,7 +216,10 @@ class RandomBackground(Augmentation):
             return rgb
         # Stretched, so that the pale rim between product and studio goes with the studio.
         alpha = ops.minimum(1.6 * background, 1) * self.some(photos, self.share)
-        return (1 - alpha) * rgb + alpha * self.scenes(rgb)
+        behind = self.scenes(rgb)
+        if self.clutter:
+            behind = self.cluttered(behind, photos)
+        return (1 - alpha) * rgb + alpha * behind
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 3)
@@ -184,6 +228,24 @@ class RandomBackground(Augmentation):
         """A background per photo, (n, H, W, 3) in 0–255."""
         borrowed = self.uniform(rgb) < 0.2
         return ops.clip(ops.where(borrowed, self.pieces(rgb), self.scenery(rgb)), 0, WHITE)
+
+    def cluttered(self, scenes, photos):
+        """The scenes, some with the product of another photo of the batch at an edge."""
+        height, width = ops.shape(photos)[1:3]
+        other = ops.roll(photos, 1, axis=0)
+        told = ops.max(other[..., 3:], axis=(1, 2, 3), keepdims=True) > 0
+        angle = self.uniform(photos, -math.pi, math.pi)[:, 0, 0, 0]
+        far = self.uniform(photos, 0.5, 0.9)[:, 0, 0, 0]
+        dx = far * ops.cos(angle) * ops.cast(width, "float32")
+        dy = far * ops.sin(angle) * ops.cast(height, "float32")
+        one, zero = ops.ones_like(far), ops.zeros_like(far)
+        matrix = ops.stack([one, zero, dx, zero, one, dy, zero, zero], axis=1)
+        moved = ops.image.affine_transform(
+            other, matrix, interpolation="nearest", fill_mode="constant", fill_value=WHITE
+        )
+        chosen = self.some(photos, self.clutter) * ops.cast(told, "float32")
+        alpha = chosen * (1 - ops.minimum(1.6 * moved[..., 3:] / WHITE, 1))
+        return (1 - alpha) * scenes + alpha * moved[..., :3]
 
     def scenery(self, rgb):
         rows = keras.random.randint((ops.shape(rgb)[0],), 0, self.BANK, seed=self.seeds)
@@ -225,6 +287,29 @@ class RandomExposure(Augmentation):
         contrast = self.uniform(photos, 0.85, 1.15)
         changed = ops.clip((photos * gain - 128) * contrast + 128, 0, WHITE)
         return photos + chosen * (changed - photos)
+
+
+class RandomLight(Augmentation):
+    """Light of a room on a share of the photos: soft shadows, the edge of a hard one, and a lamp's
+    cast of ±6 % a channel."""
+
+    def __init__(self, seed, share=1.0, **kwargs):
+        super().__init__(seed, **kwargs)
+        self.share = share
+
+    def change(self, photos):
+        n, height, width = ops.shape(photos)[:3]
+        soft = keras.random.uniform((n, 4, 3, 1), 0.6, 1.15, seed=self.seeds)
+        soft = ops.image.resize(soft, (height, width), interpolation="bilinear")
+        y = ops.reshape(ops.arange(height, dtype="float32"), (1, -1, 1, 1)) / height - 0.5
+        x = ops.reshape(ops.arange(width, dtype="float32"), (1, 1, -1, 1)) / width - 0.5
+        angle = self.uniform(photos, -math.pi, math.pi)
+        along = x * ops.cos(angle) + y * ops.sin(angle) - self.uniform(photos, -0.4, 0.4)
+        edge = ops.sigmoid(along * self.uniform(photos, 8, 80))
+        hard = 1 - self.some(photos, 0.4) * self.uniform(photos, 0.2, 0.5) * edge
+        light = soft * hard * self.uniform(photos, 0.94, 1.06, 3)
+        light = 1 + self.some(photos, self.share) * (light - 1)
+        return ops.clip(photos * light, 0, WHITE)
 
 
 class RandomSharpness(Augmentation):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fashion_xai import attention, bundle, verdicts
 from fashion_xai import table as tables
-from fashion_xai.model import STRIDE
+from fashion_xai.model import OUTPUT_STRIDES, STRIDE
 from fashion_xai.table import Table
 from training import augment, splits
 from training.dataset import CACHE
@@ -132,6 +132,7 @@ class Config:
     head_weights: dict[str, float]
     dropout: float
     attention: str
+    output_stride: int
     freeze_norm: bool
     warmup: float
     ema: float
@@ -281,6 +282,14 @@ def parse(argv: list[str] | None = None) -> Config:
         help="a block before the pooling: squeeze-and-excitation, or CBAM",
     )
     add(
+        "--output-stride",
+        type=int,
+        choices=OUTPUT_STRIDES,
+        default=16,
+        help="pixels per cell of the bundle's maps. Training computes with 32, which costs less "
+        "than half; the weights are the same and calibration sees what ships",
+    )
+    add(
         "--freeze-norm",
         action="store_true",
         help="keep batch normalisation as it is (statistics and scales): right when going on from "
@@ -305,7 +314,9 @@ def parse(argv: list[str] | None = None) -> Config:
         choices=augment.KINDS,
         default="strong",
         help="'light': mirror, shift, scale; 'strong': also rotation, placement, exposure, "
-        "sharpness, compression noise and erasing; 'medium': the same on fewer photos",
+        "sharpness, compression noise and erasing; 'medium': the same on fewer photos; 'phone': "
+        "also quarter turns, perspective, shadows and clutter, and backgrounds grown from the "
+        "corners of the photos of --also",
     )
     add(
         "--backgrounds",

@@ -6,6 +6,7 @@ stress tests and the trust card use, are never among them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
@@ -18,13 +19,21 @@ LEAVES = 250
 """Shapes in a picture of dead leaves."""
 
 
-def bank(count: int, seed: int) -> np.ndarray:
+def bank(count: int, seed: int, grown: np.ndarray | None = None) -> np.ndarray:
     """``count`` backgrounds, uint8 (count, *SIZE, 3): pieces of photographs, dead leaves, rooms and
-    fading colours, each with a light of its own, some out of focus."""
+    fading colours, each with a light of its own, some out of focus.
+
+    Args:
+        grown: uint8 (m, *SIZE, 3), as :func:`floors` makes them; with them every second background
+            is one of theirs.
+    """
     rng = np.random.default_rng(seed)
     kinds = [*[piece] * 4, *[leaves] * 2, room, fading]
     made = np.empty((count, *SIZE, 3), np.uint8)
     for i, picture in enumerate(made):
+        if grown is not None and i % 2:
+            picture[:] = grown[i // 2 % len(grown)]
+            continue
         drawn: np.ndarray = kinds[i % len(kinds)](rng).astype(np.float32)
         if rng.random() < 0.4:
             drawn = cv2.GaussianBlur(drawn, (0, 0), rng.uniform(0.5, 4))
@@ -127,3 +136,57 @@ def clouds(rng: np.random.Generator) -> np.ndarray:
     field = np.fft.irfft2(waves, SIZE)
     field *= rng.uniform(2, 30) / field.std()
     return (field - field.mean()).astype(np.float32)[..., None]
+
+
+def floors(photos: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """A background grown from the corners of each photo, uint8 (n, *SIZE, 3).
+
+    People lay a garment into the middle, so that the corners show the floor, the bed or the wall.
+    """
+    rng = np.random.default_rng(seed)
+    return np.stack([quilted(photo, rng) for photo in photos])
+
+
+def quilted(photo: np.ndarray, rng: np.random.Generator, tries: int = 24) -> np.ndarray:
+    """A larger piece of what a photo's corners show, uint8 (*SIZE, 3).
+
+    Blocks from the corners are laid over each other, each the best of some in its overlap with
+    those before (image quilting: Efros & Freeman 2001, doi:10.1145/383259.383296; the overlap is
+    feathered and not cut).
+
+    Args:
+        photo: uint8 (H, W, 3).
+        tries: blocks to choose from.
+    """
+    block, overlap = 48, 16
+    scale = max(320 / max(photo.shape[:2]), (block + 1) / (0.3 * min(photo.shape[:2])))
+    size = (round(photo.shape[1] * scale), round(photo.shape[0] * scale))
+    source = cv2.resize(photo, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    ramp = np.minimum(1, (np.arange(block) + 0.5) / overlap)
+    drawn = np.zeros((*SIZE, 3), np.float32)
+    for top in range(0, SIZE[0] - overlap, block - overlap):
+        for left in range(0, SIZE[1] - overlap, block - overlap):
+            old = drawn[top : top + block, left : left + block]
+            height, width = old.shape[:2]
+            weight = np.ones((height, width), np.float32)
+            if top:
+                weight *= ramp[:height, None]
+            if left:
+                weight *= ramp[None, :width]
+            shared = (1 - weight)[..., None]
+            found = [_corner(source, block, rng)[:height, :width] for _ in range(tries)]
+            costs = [float((shared * (new - old) ** 2).sum()) for new in found]
+            best = found[int(np.argmin(costs))]
+            drawn[top : top + block, left : left + block] = old + weight[..., None] * (best - old)
+    return drawn.round().astype(np.uint8)
+
+
+def _corner(source: np.ndarray, block: int, rng: np.random.Generator) -> np.ndarray:
+    """A random block within the corners of a photo: 30 % of each side."""
+    place = []
+    for side in source.shape[:2]:
+        free = round(0.3 * side) - block
+        offset = int(rng.integers(0, free + 1))
+        place.append(offset if rng.random() < 0.5 else side - block - offset)
+    top, left = place
+    return source[top : top + block, left : left + block]

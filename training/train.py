@@ -33,6 +33,7 @@ from training import (
     dataset,
     devices,
     losses,
+    scenery,
     schedule,
     splits,
 )
@@ -57,6 +58,7 @@ class Data(NamedTuple):
     train_rows: np.ndarray
     validation_rows: np.ndarray
     others: list[tuple[np.ndarray, float]]
+    floors: np.ndarray | None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -122,6 +124,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
         val_rows = np.r_[val_rows, start + other.validation_rows]
         start += len(other.products)
 
+    floors = grow_floors(settings, others)
     teacher = ask_teacher(settings, catalogue, train_rows, vocabulary)
     path = settings.out / "checkpoint.npz"
     state, groups = checkpoint.read(path) if path.exists() else ({"stage": 0, "seconds": 0.0}, {})
@@ -145,12 +148,13 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
         if settings.on_device:
             photos = photos.on_device()
         classes = list(vocabulary.sizes.values())
-        data = Data(photos, labels, classes, allowed, teacher, train_rows, val_rows, mixed)
+        data = Data(photos, labels, classes, allowed, teacher, train_rows, val_rows, mixed, floors)
         train_stage(model, settings, number, data, use_gpu, path, started, resumed)
 
     # Weights move to a float32 graph of the final size: that is what ships.
     keras.mixed_precision.set_global_policy("float32")
-    final = build_model(vocabulary.sizes, settings.stages[-1].size, "none", *rest)
+    size, stride = settings.stages[-1].size, settings.output_stride
+    final = build_model(vocabulary.sizes, size, "none", *rest, output_stride=stride)
     set_weights(final, model.get_weights())
     card = describe(settings, products, split, time.time() - started, names)
     if others:
@@ -205,6 +209,21 @@ def pack_larger(
     return dict(zip(sizes, packs, strict=True))
 
 
+def grow_floors(settings: config.Config, others: Sequence[also.Other]) -> np.ndarray | None:
+    """Backgrounds from the corners of the other catalogues' photos to train on, as many as the
+    bank holds of them; None where they are not asked for."""
+    rows = [(other, row) for other in others for row in other.train_rows]
+    if settings.augment != "phone" or not settings.backgrounds or not rows:
+        return None
+    chosen = np.random.default_rng(settings.seed).permutation(len(rows))
+    photos = [
+        rows[i][0].catalogue.photo(rows[i][0].products[rows[i][1]])
+        for i in chosen[: augment.RandomBackground.BANK // 2]
+    ]
+    print(f"{len(photos)} backgrounds are grown from the corners of photos of --also")
+    return scenery.floors(photos, settings.seed)
+
+
 def ask_teacher(
     settings: config.Config, catalogue: Catalogue, rows: np.ndarray, vocabulary: Vocabulary
 ) -> Teacher | None:
@@ -235,7 +254,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     stage = settings.stages[number]
     freeze(model, stage.frozen, settings.freeze_norm)
     photos = keras.Input((*stage.size, dataset.CHANNELS), name="photo", dtype="uint8")
-    layers = augment.build(settings.augment, settings.seed, settings.backgrounds)
+    layers = augment.build(settings.augment, settings.seed, settings.backgrounds, data.floors)
     logits = model(layers(photos))
     # A nested call loses the heads' names, and with them those of the metrics.
     heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
@@ -378,6 +397,7 @@ def describe(settings, products, split, seconds: float, names: list[str]) -> dic
     card = {
         "cam_layer": cam_layer(settings.attention),
         "input_size": list(settings.stages[-1].size),
+        "output_stride": settings.output_stride,
         "table": settings.table.to_json(),
         "split": {
             "kind": kind_of_split(settings),
