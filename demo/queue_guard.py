@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any
 
 import gradio as gr
+from gradio.server_messages import ProcessCompletedMessage
 
 BATCHES, BATCHES_EACH = 8, 2
 """Batches that may wait, in all and of one address."""
@@ -51,7 +52,7 @@ class QueueGuard:
     async def push(self, body: Any, request: Any, username: str | None):
         """As ``Queue.push``: (whether it is accepted, event id or sentence, state)."""
         if time.monotonic() - self._swept > FORGET / 3:  # here: the queue belongs to this thread
-            self.sweep()
+            await self.sweep()
         address = request.client.host if request.client else ""
         fn = self.page.fns.get(body.fn_index)
         if fn is None:
@@ -66,21 +67,21 @@ class QueueGuard:
             task = asyncio.create_task(self._drop_unread(session, event_id))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            self._make_room(address)
+            await self._make_room(address)
         return done, event_id, state
 
     def listens(self, session: str | None) -> bool:
         """Whether somebody reads the answers of a session."""
         return bool(session) and self.reading[session] > 0  # type: ignore[index]
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """Forget the answers that nobody has fetched in :data:`FORGET` seconds."""
         now = self._swept = time.monotonic()
         for session, (_, last) in list(self._owners.items()):
             if now - last > FORGET and not self.listens(session):
-                self._forget(session)
+                await self._forget(session)
 
-    def _make_room(self, address: str) -> None:
+    async def _make_room(self, address: str) -> None:
         """Forget the oldest unread answers of an address that has too many of them."""
         pending = self.queue.pending_event_ids_session
         unread = [
@@ -89,11 +90,13 @@ class QueueGuard:
             if owner == address and pending.get(session) and not self.listens(session)
         ]
         for session in unread[:-UNREAD_EACH]:
-            self._forget(session)
+            await self._forget(session)
 
-    def _forget(self, session: str) -> None:
+    async def _forget(self, session: str) -> None:
         """Gradio keeps up to 2,000 sessions' answers, however large, for ever."""
         self._owners.pop(session, None)
+        # First: an event that is alive and has no session ends the queue's loop with a KeyError.
+        await self.queue.clean_events(session_hash=session)
         if session in self.queue.pending_messages_per_session:
             del self.queue.pending_messages_per_session[session]
         for event in self.queue.pending_event_ids_session.pop(session, set()):
@@ -116,8 +119,21 @@ class QueueGuard:
 
     async def _drop_unread(self, session: str, event_id: str) -> None:
         await asyncio.sleep(UNREAD)
-        if not self.listens(session):
-            await self.queue.clean_events(event_id=event_id)
+        if self.listens(session) or not self._undone(event_id):
+            return
+        await self.queue.clean_events(event_id=event_id)
+        messages = self.queue.pending_messages_per_session.get(session)
+        if messages is not None:  # who comes to read it yet is not left waiting
+            late = {"error": "Nobody waited for this answer; please ask again."}
+            message = ProcessCompletedMessage(output=late, success=False)
+            message.event_id = event_id
+            messages.put_nowait(message)
+
+    def _undone(self, event_id: str) -> bool:
+        """Whether an event waits or is worked on."""
+        waiting = [q.queue for q in self.queue.event_queue_per_concurrency_id.values()]
+        running = [job for job in self.queue.active_jobs if job]
+        return any(event._id == event_id for events in [*waiting, *running] for event in events)
 
 
 def _host(event: Any) -> str:

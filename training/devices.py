@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import sys
 from collections.abc import Iterator
 
 import keras
+
+MALLOPT = {"M_ARENA_MAX": (-8, 1), "M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, -1),
+           "M_TOP_PAD": (-2, 64 << 20)}  # fmt: skip
+"""Option of glibc's mallopt(3) → (its number in malloc.h, value): one heap that only grows."""
+
+
+def keep_memory() -> None:
+    """Tell glibc to keep what is freed instead of giving it back to the system at once.
+
+    A step on a CPU frees and takes gigabytes; half of its time went into new pages (5.9 s a step
+    of 64 photos at 256×192 against 3.3 s). Elsewhere than on glibc nothing is done.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    mallopt = getattr(library, "mallopt", None)
+    if mallopt is None:
+        return
+    for option, value in MALLOPT.values():
+        mallopt(option, value)
 
 
 def gpus() -> list[str]:

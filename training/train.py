@@ -186,6 +186,7 @@ def claim(settings: config.Config) -> None:
 
 def prepare_backend(seed: int) -> bool:
     """Seed everything; mixed precision on a GPU. Returns whether there is one."""
+    devices.keep_memory()
     keras.utils.set_random_seed(seed)
     use_gpu = bool(devices.gpus())
     if use_gpu:
