@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ SHIPPED = Path(__file__).parent / "assets" / "model"
 """The bundle that ships with the package."""
 
 MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.csv"
+OTHER_SPLIT = "split-{}.csv"
+"""Of the other catalogues it was trained on, from 1, in the order of the card's ``also``."""
+
 TRUST = "trust.json"
 """How faithful the maps are; only where it was measured."""
 
@@ -66,12 +69,14 @@ def save(
     taxonomy: Taxonomy,
     card: Mapping[str, Any],
     split: Path,
+    other_splits: Sequence[Path] = (),
 ) -> None:
     """Write a bundle, whole or not at all; an older one in its place is replaced.
 
     Args:
         card: what is known of the model; ``format`` and ``sha256`` are added here.
         split: CSV ``id,split`` to copy into the bundle.
+        other_splits: those of other catalogues, as many as the card names under ``also``.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -81,7 +86,10 @@ def save(
         labels = {"attributes": vocabulary.to_json(), "taxonomy": taxonomy.to_json()}
         (part / LABELS).write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
         shutil.copyfile(split, part / SPLIT)
-        sums = {name: _sha256(part / name) for name in (MODEL, LABELS, SPLIT)}
+        others = [OTHER_SPLIT.format(n) for n in range(1, 1 + len(other_splits))]
+        for name, source in zip(others, other_splits, strict=True):
+            shutil.copyfile(source, part / name)
+        sums = {name: _sha256(part / name) for name in (MODEL, LABELS, SPLIT, *others)}
         _write_card(part, {"format": FORMAT, **card, "sha256": sums})
         if folder.exists():
             shutil.rmtree(folder)
@@ -109,7 +117,11 @@ def read_card(folder: Path) -> dict[str, Any]:
     sums, size = card.get("sha256"), card.get("input_size")
     if not isinstance(sums, dict) or not {MODEL, LABELS} <= set(sums):
         raise BundleError(f"{folder / CARD}: expected sha256 of {MODEL} and {LABELS}.")
-    if set(sums) - {MODEL, LABELS, SPLIT}:
+    also = card.get("also", [])
+    if not isinstance(also, list) or not all(isinstance(x, dict) for x in also):
+        raise BundleError(f"{folder / CARD}: expected a list of catalogues in also.")
+    others = {OTHER_SPLIT.format(n) for n in range(1, 1 + len(also))}
+    if set(sums) - {MODEL, LABELS, SPLIT, *others}:
         raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
     if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
         raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")
@@ -151,6 +163,17 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
     if trust.get("model") != card["sha256"].get(MODEL):
         trust = {}
     return Bundle(model, vocabulary, taxonomy, card, path, trust)
+
+
+def known(card: Mapping[str, Any], catalogue: str) -> tuple[str, dict[str, Any]]:
+    """What a bundle knows of a catalogue by its file name: (file of the split, its table).
+
+    That of the first one, whatever its name, where none of ``also`` has this name.
+    """
+    for number, other in enumerate(card.get("also", []), start=1):
+        if other.get("name") == catalogue:
+            return OTHER_SPLIT.format(number), other.get("table", {})
+    return SPLIT, card.get("table", {})
 
 
 def _load_model(path: Path) -> keras.Model:

@@ -61,6 +61,10 @@ class Method:
         return self.package is None or importlib.util.find_spec(self.package) is not None
 
 
+MOST_WINDOWS = 64
+"""That occlusion hides, a pass each: those of a dilated network's cells would hide too little."""
+
+
 def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
     """A map of features and weights alone."""
 
@@ -113,13 +117,16 @@ def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
 
 
 def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Compute:
-    """A map with ``times`` as many cells a side as the features, from passes on changed photos."""
+    """A map from passes on changed photos, with ``times`` as many cells a side as the features;
+    those are halved first where there are more than :data:`MOST_WINDOWS` of them."""
 
     def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
         def logits(pixels: np.ndarray) -> dict[str, np.ndarray]:
             return network.forward(pixels)[1]
 
         height, width = reading.features.shape[:2]
+        while height * width > MOST_WINDOWS:
+            height, width = -(-height // 2), -(-width // 2)
         return form(logits, reading.pixels, (times * height, times * width), targets)
 
     return compute
@@ -189,7 +196,7 @@ METHODS: dict[str, Method] = {
             "occlusion",
             "Occlusion",
             unit="logits lost",
-            cost="one pass per cell, for all heads together",
+            cost="one pass per window, for all heads together",
             source="Zeiler & Fergus 2014, arXiv:1311.2901",
             not_for="evidence that stands in two places: hiding one of them loses nothing",
             compute=_by_hiding(occlusion, 1),
@@ -199,7 +206,7 @@ METHODS: dict[str, Method] = {
             "guided-occlusion",
             "Occlusion, along edges",
             unit="logits lost",
-            cost="one pass per cell, for all heads together",
+            cost="one pass per window, for all heads together",
             source="Zeiler & Fergus 2014; He et al. 2013, guided filter",
             not_for="which pixels count: inside a window the photo decides",
             compute=_along_edges(_by_hiding(occlusion, 1)),

@@ -80,6 +80,44 @@ def test_placed_photos_stay_whole():
     np.testing.assert_allclose(dark.sum((1, 2)), side**2, rtol=0.06)
 
 
+def test_turned_photos_lie_on_their_side_and_stay_whole():
+    """An upright bar of 12×60 in 128×96 lies across, 96/128 as long."""
+    photo = np.full((16, 128, 96, 3), 255, np.float32)
+    photo[:, 34:94, 42:54] = 0
+    turned = augment.RandomAffine(3, shift=0, scale=0, turned=1)(photo, training=True)
+    dark = np.asarray(turned)[..., 0] < 128
+    assert set(dark.any(2).sum(1)) <= {8, 9, 10} and set(dark.any(1).sum(1)) <= {44, 45, 46}
+
+
+def test_perspective_moves_the_corners_inwards_only():
+    black = np.zeros((32, 60, 80, 3), np.float32)
+    out = np.asarray(augment.RandomPerspective(4)(black, training=True))
+    assert (out[:, 10:50, 12:68] < 1).all()  # corners move by at most 12 %
+    white = (out > 254).all(-1).mean((1, 2))
+    assert white.min() > 0 and white.max() < 1 - 0.76**2
+    some = np.asarray(augment.RandomPerspective(4, share=0.3)(black, training=True))
+    assert 0.1 < (some > 254).any((1, 2, 3)).mean() < 0.6
+
+
+def test_a_rooms_light_keeps_hue_and_stays_in_range():
+    grey = np.full((64, 32, 24, 3), 120, np.float32)
+    out = np.asarray(augment.RandomLight(5)(grey, training=True))
+    assert out.min() > 120 * 0.25 and out.max() <= 120 * 1.15 * 1.06
+    assert np.ptp(out / out.mean(-1, keepdims=True), axis=-1).max() <= 0.13  # ±6 % a channel
+    assert out.mean((1, 2, 3)).std() > 3
+
+
+def test_clutter_is_another_product_behind_this_one():
+    photos = packed().astype(np.float32)
+    photos[::2, ..., :3] = np.where(photos[::2, ..., 3:] == 0, [255.0, 0, 0], photos[::2, ..., :3])
+    layer = augment.RandomBackground(0, share=1.0, clutter=1.0)
+    out = np.asarray(layer(photos, training=True))
+    product = PHOTOS[0, ..., 3] == 0
+    np.testing.assert_allclose(out[:, product], photos[:, product][..., :3], atol=1e-3)
+    red = (np.abs(out - [255, 0, 0]).max(-1) < 1)[1::2] & ~product
+    assert (red.sum((1, 2)) > 20).sum() >= 2  # the neighbours' red shirts look out at an edge
+
+
 def test_a_new_background_leaves_the_product_alone():
     layer = augment.RandomBackground(0, share=1.0)
     out = np.asarray(layer(PHOTOS.astype(np.float32), training=True))

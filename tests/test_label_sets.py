@@ -11,7 +11,7 @@ from fashion_xai.catalogue import Catalogue, Product
 from fashion_xai.labels import MISSING, Vocabulary
 from fashion_xai.table import Table
 from tests import garments
-from training import calibrate, config, dataset, splits, train
+from training import calibrate, config, dataset, evaluate, splits, train
 from training.answers import resolve
 
 WORDS = {
@@ -163,7 +163,8 @@ def test_what_one_sender_took_is_never_split_apart():
     assert split["149"] == split["3"] and len(set(split.values())) == 3
 
 
-def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
+def test_two_catalogues_in_one_training(drawn, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(calibrate, "STRANGERS_EACH", 24)
     other = garments.write_catalogue(tmp_path / "phone", per_kind=8)
     rows = (other / "styles.csv").read_text().splitlines()
     words = {"Trousers": {"articleType": ["Jeans", "Trousers"]}, "unsure": {}}
@@ -186,22 +187,41 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     settings = config.parse([
         *("--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
         *("--weights", "none", "--split", "random", "--batch-size", "8", "--epoch-size", "24"),
-        *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0", "--augment", "none"),
+        *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0.5", "--augment", "phone"),
         *("--also", f"{other}:0.5:{tmp_path / 'phone.json'}"),
     ])  # fmt: skip
     train.run(settings)
     out = capsys.readouterr().out
     assert "1 products without any label are left out" in out and "50% of each batch" in out
     assert "phone, validation: articleType" in out
-    card = bundle.read_card(tmp_path / "run" / "bundle")
+    assert "backgrounds are grown from the corners" in out
+    folder = tmp_path / "run" / "bundle"
+    card = bundle.read_card(folder)
+    assert card["output_stride"] == 16 and bundle.load(folder).model.get_layer(
+        card["cam_layer"]
+    ).output.shape[1:3] == (4, 4)
     (also,) = card["also"]
     assert also["share"] == 0.5 and sum(also["split"].values()) == 47
     assert "Jeans" in bundle.load(tmp_path / "run" / "bundle").vocabulary.labels["articleType"]
-    split = dict(
-        line.split(",") for line in (tmp_path / "run" / "split-1.csv").read_text().split()[1:]
-    )
+    split = dict(line.split(",") for line in (folder / "split-1.csv").read_text().split()[1:])
     for sender in range(12):
         ids = [line.split(",")[0] for line in lines[1:] if line.endswith(f",s{sender}")]
         assert len({split[i] for i in ids}) == 1
     with pytest.raises(SystemExit):
         config.parse(["--data", "x", "--out", "y", "--also", "a:0.6", "b:0.4"])
+
+    # Afterwards the bundle knows the other catalogue by its name: its table, words and sides.
+    here = ["--bundle", str(folder), "--data"]
+    assert evaluate.main([*here, str(other), "--split", "validation", "--write-card"]) == 0
+    out = capsys.readouterr().out
+    assert f"validation split, {also['split']['validation']} products" in out
+    assert "by the catalogue's own words" in out and "doubted to show one product" in out
+    (also,) = bundle.read_card(folder)["also"]
+    assert also["metrics"]["validation"]["products"] == also["split"]["validation"]
+    assert calibrate.main([*here, str(drawn), "--also", str(other)]) == 0
+    assert "phone, validation: articleType" in capsys.readouterr().out
+    (also,) = bundle.read_card(folder)["also"]
+    assert "metrics" not in also  # they were of the heads before
+    assert bundle.load(folder).card["sha256"].keys() >= {"split-1.csv"}
+    assert calibrate.main([*here, str(drawn), "--also", str(drawn)]) == 1
+    assert "expected one of ['phone'], which it was trained on" in capsys.readouterr().err

@@ -31,6 +31,32 @@ def test_the_graph_is_flat_and_pools_the_cam_layer(model):
     assert model.get_layer(cam_layer()).output.shape == (None, 2, 3, 1280)
 
 
+def test_an_output_stride_of_16_reads_what_32_reads_on_every_second_cell(model):
+    """The à-trous trick keeps each unit's sight. Only squeeze-and-excitation sees all cells, also
+    the new ones: with its gates held open both networks agree to rounding."""
+    plain = build_model(SIZES, (64, 96))
+    set_weights(plain, model.get_weights())
+    for layer in plain.layers:
+        if layer.name.endswith("se_expand"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([0 * kernel, 0 * bias + 20])  # sigmoid(20) = 1 − 2e-9
+    finer = build_model(SIZES, (64, 96), output_stride=16)
+    set_weights(finer, plain.get_weights())
+    photos = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+    one, other = (
+        keras.Model(m.inputs, m.get_layer(cam_layer()).output).predict_on_batch(photos)
+        for m in (plain, finer)
+    )
+    assert other.shape == (2, 4, 6, 1280)
+    np.testing.assert_allclose(other[:, ::2, ::2], one, atol=1e-4 * np.abs(one).max())
+    assert np.abs(other[:, 1::2, 1::2] - one).max() > 0.01 * np.abs(one).max()  # new cells
+
+
+def test_an_output_stride_that_is_not_offered():
+    with pytest.raises(ValueError, match=r"one of \(32, 16\). Received: output_stride=8"):
+        build_model(SIZES, (64, 64), output_stride=8)
+
+
 def test_squeeze_excite_is_there(model):
     assert any("se_reduce" in layer.name for layer in model.layers)
 

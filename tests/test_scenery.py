@@ -6,6 +6,25 @@ import pytest
 from training import scenery, stress
 
 
+def test_floors_grow_from_the_corners_alone():
+    """Corners hold two colours, the middle a third: it may not appear."""
+    photo = np.full((320, 240, 3), (200, 30, 30), np.uint8)
+    for rows in (slice(0, 110), slice(210, 320)):
+        for columns in (slice(0, 75), slice(165, 240)):
+            photo[rows, columns] = (30, 90, 160)
+    photo[:60, :75] = (60, 120, 190)
+    (grown,) = scenery.floors([photo], seed=0)
+    assert grown.shape == (*scenery.SIZE, 3) and grown.dtype == np.uint8
+    assert (grown >= (29, 89, 159)).all() and (grown <= (61, 121, 191)).all()
+    assert grown.std() > 1  # both
+
+
+def test_half_of_the_bank_is_grown_where_there_are_floors():
+    grown = np.full((3, *scenery.SIZE, 3), 7, np.uint8)
+    made = scenery.bank(8, 0, grown)
+    assert [(picture == 7).all() for picture in made] == [False, True] * 4
+
+
 def test_a_bank_is_made_from_its_seed_alone():
     first, again, other = scenery.bank(16, 3), scenery.bank(16, 3), scenery.bank(16, 4)
     assert first.shape == (16, *scenery.SIZE, 3) and first.dtype == np.uint8

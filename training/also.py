@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from fashion_xai import bundle
 from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.split import SPLITS, read_split, write_split
+from fashion_xai.table import Table
 from training import config, dataset, splits
 
 
@@ -20,12 +22,14 @@ class Other:
 
     Args:
         catalogue: as it was read, with its labelled products that could be decoded.
+        split_file: CSV ``id,split`` in the run's folder.
         pixels: size → uint8 (n, H, W, 4), the photos of the products.
         split: id → side.
         share: of the photos of a batch.
     """
 
     catalogue: Catalogue
+    split_file: Path
     pixels: dict[tuple[int, int], np.ndarray]
     split: dict[str, str]
     share: float
@@ -43,6 +47,10 @@ class Other:
         return dataset.rows_of(self.products, self.split, SPLITS[0])
 
     @property
+    def labelled(self) -> Labelled:
+        return Labelled(self.catalogue, self.split, self.name)
+
+    @property
     def validation_rows(self) -> np.ndarray:
         return dataset.rows_of(self.products, self.split, SPLITS[1])
 
@@ -55,6 +63,40 @@ class Other:
             "table": self.catalogue.table.to_json(),
             "split": {side: sides.count(side) for side in SPLITS},
         }
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Another catalogue after the training: what calibration needs of it.
+
+    Args:
+        catalogue: with its labelled products.
+        split: id → side.
+        name: as the bundle's card names it.
+    """
+
+    catalogue: Catalogue
+    split: dict[str, str]
+    name: str
+
+    @classmethod
+    def of_bundle(cls, folder: Path, data: Path) -> Labelled:
+        """By the file name that the bundle's card has under ``also``.
+
+        Raises:
+            ValueError: it names no such catalogue.
+        """
+        card = bundle.read_card(folder)
+        if data.name not in (names := [other["name"] for other in card.get("also", [])]):
+            raise ValueError(f"--also {data}: expected one of {names}, which it was trained on.")
+        split, table = bundle.known(card, data.name)
+        catalogue = Catalogue(data, table=Table.from_json(table))
+        catalogue.products = [p for p in catalogue.products if p.labelled]
+        return cls(catalogue, read_split(folder / split), data.name)
+
+    @property
+    def validation(self) -> list[Product]:
+        return [p for p in self.catalogue.products if self.split.get(p.id) == SPLITS[1]]
 
 
 def read(
@@ -71,7 +113,8 @@ def read(
     packs = dataset.pack(catalogue, sizes, settings.cache)
     if left_out := summarise([*catalogue.rejected, *packs[0].rejected]):
         print(left_out)
-    split = _split(settings, catalogue, settings.out / f"split-{number}.csv")
+    split_file = settings.out / bundle.OTHER_SPLIT.format(number)
+    split = _split(settings, catalogue, split_file)
     known = np.array([p.labelled for p in packs[0].products])
     if not known.all():
         print(f"{also.data}: {int((~known).sum())} products without any label are left out")
@@ -80,7 +123,7 @@ def read(
         size: pack.pixels if known.all() else np.ascontiguousarray(pack.pixels[known])
         for size, pack in zip(sizes, packs, strict=True)
     }
-    other = Other(catalogue, pixels, split, also.share)
+    other = Other(catalogue, split_file, pixels, split, also.share)
     if not len(other.train_rows) or not len(other.validation_rows):
         raise ValueError(f"{also.data}: expected labelled products in training and validation.")
     print(

@@ -35,7 +35,7 @@ from fashion_xai.decoding import softmax
 from fashion_xai.split import read_split
 from fashion_xai.table import Table
 from training import command
-from training.also import Other
+from training.also import Labelled
 from training.answers import Answers, encode_truth, predict_all, resolve
 from training.dataset import allowed, encode, rows_of
 from training.losses import log_prior
@@ -63,17 +63,26 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
     parser.add_argument("--data", type=Path, required=True, help="the catalogue it was trained on")
+    parser.add_argument(
+        "--also",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="the other catalogues it was trained on",
+    )
     tables.add_arguments(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
         usual = Table.from_json(bundle.read_card(args.bundle).get("table"))
-        calibrate(args.bundle, Catalogue(args.data, table=tables.from_arguments(args, usual)))
+        catalogue = Catalogue(args.data, table=tables.from_arguments(args, usual))
+        calibrate(args.bundle, catalogue, [Labelled.of_bundle(args.bundle, x) for x in args.also])
 
     return command.run(work, "Stopped; nothing was written.")
 
 
-def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Other] = ()) -> None:
+def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = ()) -> None:
     """Fit on the bundle's validation split and write the bundle anew.
 
     Args:
@@ -99,8 +108,11 @@ def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Other] = ()) 
         print(summarise(rejected))
     ends = [len(used)]
     for other in others:
-        theirs = [other.products[i] for i in other.validation_rows]
-        more, also_used, _ = predict_all(classifier, other.catalogue, theirs, name=other.name)
+        more, also_used, left_out = predict_all(
+            classifier, other.catalogue, other.validation, name=other.name
+        )
+        if left_out:
+            print(summarise(left_out))
         logits = {a: np.concatenate([logits[a], more[a]]) for a in logits}
         used = [*used, *also_used]
         ends.append(len(used))
@@ -149,7 +161,7 @@ def by_catalogue(
     logits: Mapping[str, np.ndarray],
     sets: Mapping[str, np.ndarray] | None,
     ends: Sequence[int],
-    others: Sequence[Other],
+    others: Sequence[Labelled],
 ) -> dict[str, dict[str, Any]]:
     """Name of each other catalogue → head → accuracy on its validation products, and how many."""
     answers = Answers.of(classifier.decoder, truth, logits, sets)
@@ -323,10 +335,15 @@ def _write(
         "abstention": abstention,
         "metrics": {},  # of the uncalibrated heads
     }
+    if "also" in card:
+        card["also"] = [{k: v for k, v in x.items() if k != "metrics"} for x in card["also"]]
     if also:
         card["also_validation"] = dict(also)
     split = loaded.folder / bundle.SPLIT
-    bundle.save(loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split)
+    theirs = sorted(loaded.folder.glob(bundle.OTHER_SPLIT.format("*")))
+    bundle.save(
+        loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split, theirs
+    )
 
 
 if __name__ == "__main__":

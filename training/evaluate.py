@@ -17,6 +17,7 @@ import numpy as np
 
 from fashion_xai import bundle, metrics, report
 from fashion_xai import table as tables
+from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
@@ -75,14 +76,15 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and write what was asked for; returns the figures."""
     classifier = FashionClassifier.load(args.bundle)
-    table = tables.from_arguments(args, Table.from_json(classifier.bundle.card.get("table")))
+    split, usual = bundle.known(classifier.bundle.card, args.data.name)
+    table = tables.from_arguments(args, Table.from_json(usual))
     catalogue = Catalogue(args.data, table=table)
     if absent := [a for a in classifier.attributes if a not in table.columns]:
         raise ValueError(
             f"The bundle has heads that the catalogue names no column for: {', '.join(absent)}. "
             f"Expected --columns with {', '.join(classifier.attributes)}."
         )
-    products = choose(catalogue, args)
+    products = choose(catalogue, args, args.bundle / split)
     logits, used, rejected = predict_all(classifier, catalogue, products)
     if left_out := summarise([*catalogue.rejected, *rejected]):
         print(left_out)
@@ -93,6 +95,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     answers = Answers.of(classifier.decoder, truth, logits, sets)
     figures = measure(classifier, answers)
     figures["photos_left_out"] = len(rejected)
+    figures["doubted"] = measure_doubt(classifier, logits)
     figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
     if words := measure_words(answers, used):
         figures["words"] = words
@@ -110,16 +113,24 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.json:
         report.write(args.json, json.dumps(figures, indent=1) + "\n")
     if args.write_card:
-        card = bundle.read_card(args.bundle)
-        bundle.update_card(args.bundle, metrics={**card["metrics"], args.split: figures})
+        write_card(args.bundle, args.data.name, args.split, figures)
     return figures
 
 
-def choose(catalogue: Catalogue, args: argparse.Namespace) -> list[Product]:
-    """The products of the chosen side of the bundle's split."""
+def write_card(folder: Path, catalogue: str, split: str, figures: Mapping[str, Any]) -> None:
+    """Keep the figures in the bundle's card, with the catalogue that they are of."""
+    card = bundle.read_card(folder)
+    others = card.get("also", [])
+    here = next((other for other in others if other["name"] == catalogue), card)
+    here["metrics"] = {**here.get("metrics", {}), split: figures}
+    bundle.update_card(folder, **card)
+
+
+def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[Product]:
+    """The products of the chosen side of the bundle's split of this catalogue."""
     products = catalogue.products
     if args.split != "all":
-        products = on_side(products, read_split(args.bundle / bundle.SPLIT), args.split)
+        products = on_side(products, read_split(split), args.split)
     if not products:
         raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
     return products[: args.limit]
@@ -163,6 +174,13 @@ def measure_head(answers: Answers, attribute: str) -> dict[str, Any]:
         "classes": len(np.unique(y[y >= 0])),
         "classes_known": int(p.shape[1]),
     }
+
+
+def measure_doubt(classifier: FashionClassifier, logits: Mapping[str, np.ndarray]) -> float | None:
+    """Share of the photos under the bundle's threshold; None where it has none."""
+    if classifier.threshold is None:
+        return None
+    return float((familiarity(logits) < classifier.threshold).mean())
 
 
 def consistent(classifier: FashionClassifier, indices: Mapping[str, np.ndarray]) -> float | None:
@@ -308,6 +326,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         f"all {len(figures['heads'])} right: {100 * figures['all_right']:.1f} % "
         f"({100 * low:.1f}–{100 * high:.1f})",
         *_consistency_lines(figures),
+        *_doubt_lines(figures.get("doubted")),
         *_few_lines(figures.get("articleType_45")),
         *_word_lines(figures.get("words")),
         *_larger_lines(figures.get("larger")),
@@ -328,6 +347,12 @@ def _consistency_lines(figures: Mapping[str, Any]) -> list[str]:
         f"each head alone: {raw}, all right {100 * figures['all_right_raw']:.1f} %; "
         f"{100 * figures['consistent_raw']:.1f} % of the category answers fit the taxonomy",
     ]
+
+
+def _doubt_lines(doubted: float | None) -> list[str]:
+    if doubted is None:
+        return []
+    return [f"doubted to show one product: {100 * doubted:.1f} %"]
 
 
 def _few_lines(few: Mapping[str, Any] | None) -> list[str]:

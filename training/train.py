@@ -159,8 +159,9 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     card = describe(settings, products, split, time.time() - started, names)
     if others:
         card["also"] = [other.describe() for other in others]
-    bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file)
-    calibrate(settings.out / "bundle", catalogue, others)
+    theirs = [other.split_file for other in others]
+    bundle.save(settings.out / "bundle", final, vocabulary, taxonomy, card, split_file, theirs)
+    calibrate(settings.out / "bundle", catalogue, [other.labelled for other in others])
     print(f"Bundle: {settings.out / 'bundle'}")
     return settings.out / "bundle"
 
