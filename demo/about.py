@@ -49,6 +49,7 @@ def page(classifier: FashionClassifier) -> str:
             _pictures(classifier),
             report.heading("How well it does"),
             _figures(card),
+            _side_by_side(card),
             report.heading("Can the maps be trusted?"),
             _trust(classifier),
             report.heading("What it cannot do"),
@@ -113,6 +114,47 @@ def _figures(card: dict) -> str:
     header = ["head", "accuracy % (95 %)", "macro-F1 (95 %)", "top-3 %", "ECE %", "labels here"]
     products = max(f["products"] for f in measured["heads"].values())
     return report.table(header, rows, f"{products:,} products never trained on (test split)")
+
+
+def _side_by_side(card: dict) -> str:
+    """Catalogue, scenes behind its products, and photos of each other catalogue, head by head."""
+    measured = card.get("metrics", {}).get("test")
+    others = {o["name"]: o["metrics"]["test"] for o in card.get("also", [])
+              if "test" in o.get("metrics", {})}  # fmt: skip
+    if not measured or not others:
+        return ""
+    columns = {"catalogue": _accuracies(measured)}
+    if scene := measured.get("stress", {}).get("scene"):
+        columns["a scene behind its products"] = scene
+    columns |= {name: _accuracies(figures) for name, figures in others.items()}
+    rows = [
+        [head, *(f"{100 * c[head]:.1f}" if head in c else "–" for c in columns.values())]
+        for head in measured["heads"]
+    ]
+    doubts = [measured, *([{}] if scene else []), *others.values()]
+    shares = [d.get("doubted") for d in doubts]
+    rows.append(["doubted", *("–" if x is None else f"{100 * x:.1f}" for x in shares)])
+    text = "Accuracy in % on photos never trained on; where a label allows several, any of them"
+    tables = [report.table(["head", *columns], rows, text)]
+    for name, figures in others.items():
+        words = [
+            [word, *_word(row["articleType"])]
+            for word, row in figures.get("words", {}).items()
+            if "articleType" in row
+        ]
+        if words:
+            words = report.table(["label there", "articleType % (95 %)", "photos"], words)
+            tables.append(report.folded(f"{name}, label by label", words))
+    return "".join(tables)
+
+
+def _accuracies(figures: dict) -> dict[str, float]:
+    return {head: f["accuracy"] for head, f in figures["heads"].items()}
+
+
+def _word(figure: dict) -> list[str]:
+    span = _span(figure["accuracy_interval"], 100)
+    return [f"{100 * figure['accuracy']:.1f} ({span})", str(figure["products"])]
 
 
 def _trust(classifier: FashionClassifier) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
 import numpy as np
+from scipy.stats import binomtest
 
 from fashion_xai import bundle, metrics, report
 from fashion_xai import table as tables
@@ -62,8 +63,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add(
         "--stress",
-        action="store_true",
-        help=f"measure again on photos made harder: {', '.join(STRESSES)}",
+        nargs="*",
+        choices=STRESSES,
+        metavar="KIND",
+        help=f"measure again on photos made harder: all kinds, or some of {', '.join(STRESSES)}",
     )
     add("--limit", type=int, metavar="N", help="the first N products of the split only")
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
@@ -101,8 +104,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         figures["words"] = words
     if args.images:
         figures["larger"] = compare_larger(classifier, catalogue, args, used)
-    if args.stress:
-        figures["stress"] = measure_stress(classifier, catalogue, used)
+    if args.stress is not None:
+        figures["stress"] = measure_stress(classifier, catalogue, used, args.stress or [*STRESSES])
     print(markdown(figures, args.split))
     if args.out:
         from training import evaluation_page  # matplotlib is slow to import
@@ -230,17 +233,30 @@ def measure_words(answers: Answers, products: Sequence[Product]) -> dict[str, An
             rows = (words == word) & (truth >= 0)
             if rows.any():
                 right = (truth == answers.predicted[a])[rows]
-                figures[word][a] = {"accuracy": float(right.mean()), "products": int(rows.sum())}
+                figures[word][a] = {
+                    "accuracy": float(right.mean()),
+                    "accuracy_interval": _wilson(right),
+                    "products": int(rows.sum()),
+                }
     return figures
 
 
+def _wilson(right: np.ndarray) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share: a word may have few photos, all of them right."""
+    found = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
 def measure_stress(
-    classifier: FashionClassifier, catalogue: Catalogue, products: Sequence[Product]
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    kinds: Sequence[str] = tuple(STRESSES),
 ) -> dict[str, dict[str, float]]:
     """Stress → head → accuracy, and ``all_right``, on the same products."""
     figures = {}
-    for name, change in STRESSES.items():
-        answers, _ = _answers(classifier, catalogue, products, change, name)
+    for name in kinds:
+        answers, _ = _answers(classifier, catalogue, products, STRESSES[name], name)
         figures[name] = _accuracies(classifier, answers)
     return figures
 
@@ -371,14 +387,16 @@ def _word_lines(words: Mapping[str, Any] | None) -> list[str]:
     heads = list(dict.fromkeys(a for row in words.values() for a in row))
     lines = [
         "",
-        "Share of allowed answers % (products) by the catalogue's own words:",
+        "Share of allowed answers % (95 %, products) by the catalogue's own words:",
         "",
         f"| word | {' | '.join(heads)} |",
         "|" + "---|" * (len(heads) + 1),
     ]
     for word, row in words.items():
         cells = [
-            f"{100 * row[a]['accuracy']:.1f} ({row[a]['products']})" if a in row else "–"
+            f"{100 * row[a]['accuracy']:.1f} ({_span(row[a])}, {row[a]['products']})"
+            if a in row
+            else "–"
             for a in heads
         ]
         lines.append(f"| {word} | {' | '.join(cells)} |")
@@ -386,6 +404,11 @@ def _word_lines(words: Mapping[str, Any] | None) -> list[str]:
         shares = [row[a]["accuracy"] for row in words.values() if a in row]
         lines.append(f"\n{a}, mean of {len(shares)} words: {100 * float(np.mean(shares)):.1f} %")
     return lines
+
+
+def _span(figure: Mapping[str, Any]) -> str:
+    low, high = figure["accuracy_interval"]
+    return f"{100 * low:.0f}–{100 * high:.0f}"
 
 
 def _larger_lines(larger: Mapping[str, Any] | None) -> list[str]:
