@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from fashion_xai import files
+from fashion_xai.abstention import Familiarity
 from fashion_xai.labels import Taxonomy, Vocabulary
 
 SHIPPED = Path(__file__).parent / "assets" / "model"
@@ -24,6 +25,9 @@ SHIPPED = Path(__file__).parent / "assets" / "model"
 MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.csv"
 OTHER_SPLIT = "split-{}.csv"
 """Of the other catalogues it was trained on, from 1, in the order of the card's ``also``."""
+
+FAMILIARITY = "familiarity.json"
+"""The weights of the score that tells one product from anything else; only where fitted."""
 
 TRUST = "trust.json"
 """How faithful the maps are; only where it was measured."""
@@ -45,6 +49,7 @@ class Bundle:
         taxonomy: the category triples of the training rows.
         card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
         folder: where it was read from.
+        familiarity: tells one product from anything else; the sum of energies where not fitted.
         trust: how faithful the maps are (``fashion_xai.trust``); empty where not measured.
     """
 
@@ -53,6 +58,7 @@ class Bundle:
     taxonomy: Taxonomy
     card: dict[str, Any]
     folder: Path
+    familiarity: Familiarity
     trust: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -70,12 +76,14 @@ def save(
     card: Mapping[str, Any],
     split: Path,
     other_splits: Sequence[Path] = (),
+    familiarity: Familiarity | None = None,
 ) -> None:
     """Write a bundle, whole or not at all; an older one in its place is replaced.
 
     Args:
         card: what is known of the model; ``format`` and ``sha256`` are added here.
         split: CSV ``id,split`` to copy into the bundle.
+        familiarity: as it was fitted; None where it was not.
         other_splits: those of other catalogues, as many as the card names under ``also``.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +97,11 @@ def save(
         others = [OTHER_SPLIT.format(n) for n in range(1, 1 + len(other_splits))]
         for name, source in zip(others, other_splits, strict=True):
             shutil.copyfile(source, part / name)
-        sums = {name: _sha256(part / name) for name in (MODEL, LABELS, SPLIT, *others)}
+        names = [MODEL, LABELS, SPLIT, *others]
+        if familiarity is not None:
+            (part / FAMILIARITY).write_text(json.dumps(familiarity.to_json()) + "\n")
+            names.append(FAMILIARITY)
+        sums = {name: _sha256(part / name) for name in names}
         _write_card(part, {"format": FORMAT, **card, "sha256": sums})
         if folder.exists():
             shutil.rmtree(folder)
@@ -121,7 +133,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not isinstance(also, list) or not all(isinstance(x, dict) for x in also):
         raise BundleError(f"{folder / CARD}: expected a list of catalogues in also.")
     others = {OTHER_SPLIT.format(n) for n in range(1, 1 + len(also))}
-    if set(sums) - {MODEL, LABELS, SPLIT, *others}:
+    if set(sums) - {MODEL, LABELS, SPLIT, FAMILIARITY, *others}:
         raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
     if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
         raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")
@@ -158,11 +170,20 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
         raise BundleError(
             f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
         )
+    familiarity = Familiarity.plain(vocabulary.attributes)
+    if FAMILIARITY in card["sha256"]:
+        kernel = model.get_layer(vocabulary.attributes[0]).kernel
+        try:
+            familiarity = Familiarity.from_json(
+                _read_json(path, FAMILIARITY), vocabulary.attributes, kernel.shape[0]
+            )
+        except ValueError as error:
+            raise BundleError(f"{path / FAMILIARITY}: {error}") from error
     trust = _read_json(path, TRUST) if (path / TRUST).is_file() else {}
     # Figures of another model would be worse than none.
     if trust.get("model") != card["sha256"].get(MODEL):
         trust = {}
-    return Bundle(model, vocabulary, taxonomy, card, path, trust)
+    return Bundle(model, vocabulary, taxonomy, card, path, familiarity, trust)
 
 
 def known(card: Mapping[str, Any], catalogue: str) -> tuple[str, dict[str, Any]]:

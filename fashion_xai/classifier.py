@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from fashion_xai import bundle, images, methods
-from fashion_xai.abstention import familiarity
 from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
 from fashion_xai.labels import Taxonomy, Vocabulary
@@ -228,7 +227,9 @@ class FashionClassifier:
         """
         if self.threshold is None:
             return None
-        (score,) = familiarity({a: x[None] for a, x in reading.logits.items()})
+        (score,) = self.bundle.familiarity.score(
+            reading.pooled[None], {a: x[None] for a, x in reading.logits.items()}
+        )
         return bool(score >= self.threshold)
 
     def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:

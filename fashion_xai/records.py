@@ -93,6 +93,11 @@ class Reading:
     def __post_init__(self) -> None:
         _freeze(self.pixels, self.features, *self.logits.values())
 
+    @property
+    def pooled(self) -> np.ndarray:
+        """float32 (channels,), what the heads are given: the mean over the cells."""
+        return self.features.mean((0, 1))
+
     def alone(self) -> Reading:
         """A copy that holds none of the batch it was read in: its arrays are views of the batch's,
         and one reading that is kept would keep all the others."""

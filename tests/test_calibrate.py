@@ -1,17 +1,19 @@
 """Recovering what was planted, and the bundle that a fit leaves."""
 
+import json
 import shutil
 
 import numpy as np
 import pytest
 
 from fashion_xai import FashionClassifier, bundle, metrics
-from fashion_xai.abstention import familiarity
+from fashion_xai.abstention import Familiarity
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.decoding import softmax
 from fashion_xai.split import write_split
 from tests import garments
 from training import calibrate
+from training.answers import Seen
 from training.losses import log_prior
 from training.strangers import STRANGERS
 
@@ -84,12 +86,50 @@ def test_familiarity_and_its_threshold_by_hand():
     expected = np.log(np.exp([1.5, 0]) + np.exp([-1.5, 0])) + np.log(
         np.exp([0, 4]) + np.exp([0, -4])
     )
-    np.testing.assert_allclose(familiarity(logits), expected)
-    own = {"a": RNG.normal(0, 6, (500, 4))}
-    fit = calibrate.fit_abstention(own, {"flat": {"a": RNG.normal(0, 0.1, (50, 4))}, "same": own})
-    assert (familiarity(own) >= fit["threshold"]).mean() == pytest.approx(0.98, abs=0.003)
+    np.testing.assert_allclose(Familiarity.plain("ab").score(np.zeros((2, 3)), logits), expected)
+    weighted = Familiarity(np.array([1.0, 0, 2]), {"b": 0.0, "a": 0.0}, 0.5)
+    np.testing.assert_allclose(
+        weighted.score(np.array([[1.0, 9, 3], [0, 0, 0]]), logits), [7.5, 0.5]
+    )
+    own = RNG.normal(6, 1, 1000)
+    fit = calibrate.choose_threshold({"products": own}, {"far": own[:50] - 9, "same": own})
+    assert (own >= fit["threshold"]).mean() == pytest.approx(0.98, abs=0.003)
+    assert fit["products"]["products"] == pytest.approx(0.02, abs=0.003)
     assert fit["strangers"]["same"]["auroc"] == pytest.approx(0.5)
-    assert fit["strangers"]["flat"]["auroc"] > 0.97
+    assert fit["strangers"]["far"] == {"auroc": 1, "doubted": 1, "pictures": 50}
+    # Another catalogue's products score lower: 94 % of them are kept, and more of the first.
+    fit = calibrate.choose_threshold({"products": own, "phone": own - 3}, {"far": own - 9})
+    assert fit["products"]["phone"] == pytest.approx(0.06, abs=0.003)
+    assert fit["products"]["products"] == 0
+
+
+def test_the_score_is_fitted_where_energy_alone_cannot_tell():
+    """Products and strangers with equal energies differ in one pooled channel."""
+
+    def seen(channel, n=300):
+        pooled = RNG.normal(0, 1, (n, 5))
+        pooled[:, 2] += channel
+        return Seen({"a": RNG.normal(0, 1, (n, 4))}, pooled, [], [])
+
+    products, strangers = seen(4), seen(0)
+    score = calibrate.fit_score(products, strangers)
+    assert score.pooled.argmax() == 2
+    inside, outside = (score.score(x.pooled, x.logits) for x in (products, strangers))
+    assert ((inside > 0).mean() + (outside < 0).mean()) / 2 > 0.95
+    again = Familiarity.from_json(json.loads(json.dumps(score.to_json())), "a", 5)
+    np.testing.assert_allclose(again.score(products.pooled, products.logits), inside, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"pooled": [1, 2]}, {"pooled": ["x"] * 5}, {"energies": {"b": 1}}, {"energies": [1]},
+     {"bias": float("nan")}, {"pooled": {}}],
+)  # fmt: skip
+def test_weights_of_another_form_are_refused(change):
+    good = {"pooled": [0.0] * 5, "energies": {"a": 1.0}, "bias": 0.0}
+    Familiarity.from_json(good, "a", 5)
+    with pytest.raises(ValueError, match="expected"):
+        Familiarity.from_json({**good, **change}, "a", 5)
 
 
 @pytest.mark.parametrize("name", STRANGERS)
@@ -122,7 +162,9 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
     card = after.bundle.card
     assert set(card["temperatures"]) == set(after.attributes)
     (reading,) = after.read([garments.draw("bag")])
-    score = familiarity({a: x[None] for a, x in reading.logits.items()})[0]
+    familiarity = after.bundle.familiarity
+    score = familiarity.score(reading.pooled, {a: x[None] for a, x in reading.logits.items()})[0]
+    assert familiarity.pooled.shape == (1280,)
     assert after.is_one_product(reading) == (score >= card["abstention"]["threshold"])
     assert before.is_one_product(reading) is None
     photo = garments.draw("bag")

@@ -100,10 +100,10 @@ def score(folder: Path, settings: config.Config) -> dict[str, Any]:
     chosen = [products[i] for i in rows]
     figures = {}
     for name, change in (("plain", None), ("scene", STRESSES["scene"])):
-        logits, used, _ = predict_all(classifier, catalogue, chosen, change, name)
-        truth, _ = encode_truth(classifier.vocabulary, used)
-        sets = allowed(classifier.vocabulary, used)
-        measured = measure(classifier, Answers.of(classifier.decoder, truth, logits, sets))
+        seen = predict_all(classifier, catalogue, chosen, change, name)
+        truth, _ = encode_truth(classifier.vocabulary, seen.products)
+        sets = allowed(classifier.vocabulary, seen.products)
+        measured = measure(classifier, Answers.of(classifier.decoder, truth, seen.logits, sets))
         figures[name] = {
             "heads": {
                 a: {"accuracy": f["accuracy"], "macro_f1": f["macro_f1"]}

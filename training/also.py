@@ -95,6 +95,10 @@ class Labelled:
         return cls(catalogue, read_split(folder / split), data.name)
 
     @property
+    def train(self) -> list[Product]:
+        return [p for p in self.catalogue.products if self.split.get(p.id) == SPLITS[0]]
+
+    @property
     def validation(self) -> list[Product]:
         return [p for p in self.catalogue.products if self.split.get(p.id) == SPLITS[1]]
 

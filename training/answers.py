@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
@@ -74,14 +74,53 @@ def resolve(
     return np.where(several, np.where(right, predicted, best), truth)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What the network says about n products.
+
+    Args:
+        logits: attribute → (n, k).
+        pooled: (n, channels).
+        products: the n products.
+        rejected: those whose photo cannot be used.
+    """
+
+    logits: dict[str, np.ndarray]
+    pooled: np.ndarray
+    products: list[Product]
+    rejected: list[Rejected]
+
+    def shifted(self, offsets: Mapping[str, np.ndarray | float]) -> Seen:
+        """As if each head's bias were larger by its offset."""
+        logits = {a: x + offsets[a] for a, x in self.logits.items()}
+        return replace(self, logits=logits)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Seen]) -> Seen:
+        """One after the other."""
+        return cls(
+            {a: np.concatenate([p.logits[a] for p in parts]) for a in parts[0].logits},
+            np.concatenate([p.pooled for p in parts]),
+            [product for p in parts for product in p.products],
+            [rejected for p in parts for rejected in p.rejected],
+        )
+
+
+def look(classifier: FashionClassifier, photos: Sequence[np.ndarray]) -> Seen:
+    """What the network says about pictures that are no products."""
+    readings = list(classifier.read(photos))
+    logits = {a: np.stack([r.logits[a] for r in readings]) for a in classifier.attributes}
+    return Seen(logits, np.stack([r.pooled for r in readings]), [], [])
+
+
 def predict_all(
     classifier: FashionClassifier,
     catalogue: Catalogue,
     products: Sequence[Product],
     change: Change | None = None,
     name: str = "predicting",
-) -> tuple[dict[str, np.ndarray], list[Product], list[Rejected]]:
-    """Attribute → logits (n, k), the n products, and those whose photo cannot be used.
+) -> Seen:
+    """What the network says about products of a catalogue.
 
     Args:
         change: applied to each photo before the network sees it, with a generator seeded by
@@ -89,6 +128,7 @@ def predict_all(
         name: on the progress bar.
     """
     rows: list[dict[str, np.ndarray]] = []
+    pooled: list[np.ndarray] = []
     used: list[Product] = []
     rejected: list[Rejected] = []
     bar = tqdm(total=len(products), unit="photo", desc=name)
@@ -102,12 +142,15 @@ def predict_all(
                 continue
             photos.append(photo if change is None else change(photo, np.random.default_rng(place)))
             used.append(product)
-        rows += [reading.logits for reading in classifier.read(photos)]
+        for reading in classifier.read(photos):
+            rows.append(reading.logits)
+            pooled.append(reading.pooled)
         bar.update(len(products[start : start + CHUNK]))
     bar.close()
     if not rows:
         raise ValueError(f"{catalogue.source}: no photo could be used. {summarise(rejected)}")
-    return {a: np.stack([r[a] for r in rows]) for a in classifier.attributes}, used, rejected
+    logits = {a: np.stack([r[a] for r in rows]) for a in classifier.attributes}
+    return Seen(logits, np.stack(pooled), used, rejected)
 
 
 def encode_truth(

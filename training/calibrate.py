@@ -8,7 +8,9 @@ Per head two numbers, both found on the validation split alone:
 - a temperature (Guo et al. 2017), kept in the card, that makes the probability of the answer mean
   what it says.
 
-And one for all heads: the familiarity under which a photo is doubted to show one product.
+And one score for all heads, the familiarity, with the threshold under which a photo is doubted to
+show one product: fitted on training products against pictures of none or several, its threshold
+on the validation split.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +26,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
 
 from fashion_xai import bundle, metrics
 from fashion_xai import table as tables
-from fashion_xai.abstention import familiarity
-from fashion_xai.catalogue import Catalogue, summarise
+from fashion_xai.abstention import Familiarity, energies
+from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.decoding import softmax
 from fashion_xai.split import read_split
 from fashion_xai.table import Table
-from training import command
+from training import command, scenery
 from training.also import Labelled
-from training.answers import Answers, encode_truth, predict_all, resolve
+from training.answers import Answers, Seen, encode_truth, look, predict_all, resolve
 from training.dataset import allowed, encode, rows_of
 from training.losses import log_prior
-from training.strangers import STRANGERS
+from training.strangers import STRANGERS, several
 
 STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
 """Multiples of the log frequencies that are tried."""
@@ -47,11 +51,19 @@ STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
 COST = 0.005
 """Accuracy, 0–1, that a better macro-F1 may cost a head."""
 
-KEPT = 0.98
-"""Share of the validation products that stays above the threshold of abstention."""
+KEPT, KEPT_OTHER = 0.98, 0.94
+"""Share of the validation products, and of another catalogue's, that stays above the threshold of
+abstention: photos taken at home are harder to tell from a room without a product."""
 
 STRANGERS_EACH = 300
 """Pictures of each kind of strangers that the threshold is measured on."""
+
+FITTED_EACH = 600
+"""Training products of each catalogue, and pictures of each kind, that the score is fitted on."""
+
+
+See = Callable[[Sequence[np.ndarray]], Seen]
+"""What the calibrated network says about pictures."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -103,19 +115,13 @@ def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = (
     for side, products in sides.items():
         if not products:
             raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
-    logits, used, rejected = predict_all(classifier, catalogue, sides["validation"])
-    if rejected:
-        print(summarise(rejected))
-    ends = [len(used)]
-    for other in others:
-        more, also_used, left_out = predict_all(
-            classifier, other.catalogue, other.validation, name=other.name
-        )
-        if left_out:
-            print(summarise(left_out))
-        logits = {a: np.concatenate([logits[a], more[a]]) for a in logits}
-        used = [*used, *also_used]
-        ends.append(len(used))
+    parts = [predict_all(classifier, catalogue, sides["validation"])]
+    parts += [predict_all(classifier, o.catalogue, o.validation, name=o.name) for o in others]
+    seen = Seen.joined(parts)
+    if seen.rejected:
+        print(summarise(seen.rejected))
+    used, logits = seen.products, seen.logits
+    ends = np.cumsum([len(part.products) for part in parts])
     truth, _ = encode_truth(classifier.vocabulary, used)
     frequencies = dict(
         zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
@@ -137,22 +143,32 @@ def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = (
     offsets = {a: fits[a]["offset"] if a in fits else 0.0 for a in classifier.attributes}
     print(markdown(fits))
     adjusted = {a: logits[a] + offsets[a] for a in logits}
-    photos = [catalogue.photo(product) for product in used[: min(STRANGERS_EACH, ends[0])]]
-    strangers = {
-        name: {a: x + offsets[a] for a, x in seen.items()}
-        for name, seen in read_strangers(classifier, photos).items()
+
+    def see(pictures: Sequence[np.ndarray]) -> Seen:
+        return look(classifier, pictures).shifted(offsets)
+
+    score = fit_familiarity(see, catalogue, sides["train"], others)
+    own = {
+        name: score.score(part.pooled, part.shifted(offsets).logits)
+        for name, part in zip(["products", *(other.name for other in others)], parts, strict=True)
     }
-    abstention = fit_abstention(adjusted, strangers)
+    photos = [catalogue.photo(product) for product in parts[0].products[:STRANGERS_EACH]]
+    strangers = {
+        name: score.score(theirs.pooled, theirs.logits)
+        for name, theirs in read_strangers(see, photos, others).items()
+    }
+    abstention = choose_threshold(own, strangers)
     print(
-        f"Familiarity under {abstention['threshold']:.2f} is doubted: {1 - KEPT:.0%} of the "
-        "validation products and "
+        f"Familiarity under {abstention['threshold']:.2f} is doubted: "
+        + ", ".join(f"{100 * x:.1f} % of {name}" for name, x in abstention["products"].items())
+        + " (validation); "
         + ", ".join(
             f"{100 * s['doubted']:.0f} % of {name} (AUROC {s['auroc']:.3f})"
             for name, s in abstention["strangers"].items()
         )
     )
     figures = by_catalogue(classifier, truth, adjusted, sets, ends, others)
-    _write(classifier.bundle, fits, abstention, figures)
+    _write(classifier.bundle, fits, score, abstention, figures)
 
 
 def by_catalogue(
@@ -246,40 +262,87 @@ def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
+def fit_familiarity(
+    see: See,
+    catalogue: Catalogue,
+    train: Sequence[Product],
+    others: Sequence[Labelled],
+) -> Familiarity:
+    """The score, fitted on training products of all catalogues against :mod:`training.scenery`,
+    floors grown from the other catalogues' training photos, and several training products."""
+    rng = np.random.default_rng(1)
+    places = [(catalogue, train), *((other.catalogue, other.train) for other in others)]
+    photos = [
+        [source.photo(products[i]) for i in rng.permutation(len(products))[:FITTED_EACH]]
+        for source, products in places
+    ]
+    without = [*scenery.bank(FITTED_EACH, seed=1)]
+    for theirs in photos[1:]:
+        without += [*scenery.floors(theirs[: FITTED_EACH // 2], seed=1)]
+    for theirs in photos:
+        without += [several(rng, theirs) for _ in range(FITTED_EACH // 2)]
+    return fit_score(see([photo for theirs in photos for photo in theirs]), see(without))
+
+
+def fit_score(products: Seen, strangers: Seen) -> Familiarity:
+    """A logistic regression on the standardised pooled features and energies, both sides weighing
+    alike."""
+    both = Seen.joined([products, strangers])
+    features = np.hstack([both.pooled, energies(both.logits)])
+    inside = np.arange(len(features)) < len(products.pooled)
+    scale = StandardScaler().fit(features)
+    fit = LogisticRegression(max_iter=5000, class_weight="balanced")
+    fit.fit(scale.transform(features), inside)
+    weights = fit.coef_[0] / scale.scale_
+    channels = both.pooled.shape[1]
+    return Familiarity(
+        weights[:channels],
+        dict(zip(both.logits, map(float, weights[channels:]), strict=True)),
+        float(fit.intercept_[0] - weights @ scale.mean_),
+    )
+
+
 def read_strangers(
-    classifier: FashionClassifier, photos: list[np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Kind → attribute → logits (n, k) of pictures that show no single product."""
+    see: See, photos: list[np.ndarray], others: Sequence[Labelled]
+) -> dict[str, Seen]:
+    """What the network says of pictures that show no single product, by their kind.
+
+    Besides :data:`STRANGERS`, floors grown from the validation photos of each other catalogue.
+    """
     rng = np.random.default_rng(0)
-    seen = {}
-    for name, make in STRANGERS.items():
-        pictures = [make(rng, photos) for _ in range(STRANGERS_EACH)]
-        rows = [reading.logits for reading in classifier.read(pictures)]
-        seen[name] = {a: np.stack([row[a] for row in rows]) for a in classifier.attributes}
-    return seen
+    pictures = {
+        name: [make(rng, photos) for _ in range(STRANGERS_EACH)] for name, make in STRANGERS.items()
+    }
+    for other in others:
+        theirs = [other.catalogue.photo(p) for p in other.validation[:STRANGERS_EACH]]
+        pictures[f"floors of {other.name}"] = [*scenery.floors(theirs, seed=0)]
+    return {name: see(them) for name, them in pictures.items()}
 
 
-def fit_abstention(
-    products: Mapping[str, np.ndarray], strangers: Mapping[str, Mapping[str, np.ndarray]]
+def choose_threshold(
+    products: Mapping[str, np.ndarray], strangers: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """The threshold that keeps ``KEPT`` of the products, and what it does to each kind of stranger.
+    """The threshold that keeps ``KEPT`` of the first catalogue's products and ``KEPT_OTHER`` of
+    each other one's, and what it does to each kind of stranger.
 
     Args:
-        products: attribute → logits (n, k) of product photos.
-        strangers: kind → attribute → logits (m, k).
+        products: name of a catalogue → scores (n,) of its products.
+        strangers: kind → scores (m,).
     """
-    own = familiarity(products)
-    threshold = float(np.quantile(own, 1 - KEPT))
+    first, *rest = products.values()
+    threshold = min(np.quantile(first, 1 - KEPT), *(np.quantile(x, 1 - KEPT_OTHER) for x in rest),
+                    np.inf)  # fmt: skip
+    own = np.concatenate(list(products.values()))
     figures = {}
-    for name, logits in strangers.items():
-        theirs = familiarity(logits)
+    for name, theirs in strangers.items():
         truth = np.r_[np.ones(len(own)), np.zeros(len(theirs))]
         figures[name] = {
             "auroc": float(roc_auc_score(truth, np.r_[own, theirs])),
             "doubted": float((theirs < threshold).mean()),
             "pictures": len(theirs),
         }
-    return {"threshold": threshold, "kept": KEPT, "strangers": figures}
+    doubted = {name: float((x < threshold).mean()) for name, x in products.items()}
+    return {"threshold": float(threshold), "products": doubted, "strangers": figures}
 
 
 def markdown(fits: Mapping[str, Mapping[str, Any]]) -> str:
@@ -314,6 +377,7 @@ def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[
 def _write(
     loaded: bundle.Bundle,
     fits: Mapping[str, Mapping[str, Any]],
+    score: Familiarity,
     abstention: Mapping[str, Any],
     also: Mapping[str, Any],
 ) -> None:
@@ -342,7 +406,7 @@ def _write(
     split = loaded.folder / bundle.SPLIT
     theirs = sorted(loaded.folder.glob(bundle.OTHER_SPLIT.format("*")))
     bundle.save(
-        loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split, theirs
+        loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split, theirs, score
     )
 
 

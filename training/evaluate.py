@@ -18,14 +18,13 @@ from scipy.stats import binomtest
 
 from fashion_xai import bundle, metrics, report
 from fashion_xai import table as tables
-from fashion_xai.abstention import familiarity
 from fashion_xai.catalogue import Catalogue, Product, summarise
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.split import SPLITS, on_side, read_split
 from fashion_xai.table import Table
 from training import command
-from training.answers import Answers, Change, encode_truth, predict_all
+from training.answers import Answers, Change, Seen, encode_truth, predict_all
 from training.dataset import allowed
 from training.stress import STRESSES
 
@@ -88,17 +87,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f"Expected --columns with {', '.join(classifier.attributes)}."
         )
     products = choose(catalogue, args, args.bundle / split)
-    logits, used, rejected = predict_all(classifier, catalogue, products)
-    if left_out := summarise([*catalogue.rejected, *rejected]):
+    seen = predict_all(classifier, catalogue, products)
+    used = seen.products
+    if left_out := summarise([*catalogue.rejected, *seen.rejected]):
         print(left_out)
     truth, unknown = encode_truth(classifier.vocabulary, used)
     if unknown:
         print(f"Labels the bundle does not know, counted as wrong: {dict(unknown)}")
     sets = allowed(classifier.vocabulary, used)
-    answers = Answers.of(classifier.decoder, truth, logits, sets)
+    answers = Answers.of(classifier.decoder, truth, seen.logits, sets)
     figures = measure(classifier, answers)
-    figures["photos_left_out"] = len(rejected)
-    figures["doubted"] = measure_doubt(classifier, logits)
+    figures["photos_left_out"] = len(seen.rejected)
+    figures["doubted"] = measure_doubt(classifier, seen)
     figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
     if words := measure_words(answers, used):
         figures["words"] = words
@@ -179,11 +179,12 @@ def measure_head(answers: Answers, attribute: str) -> dict[str, Any]:
     }
 
 
-def measure_doubt(classifier: FashionClassifier, logits: Mapping[str, np.ndarray]) -> float | None:
+def measure_doubt(classifier: FashionClassifier, seen: Seen) -> float | None:
     """Share of the photos under the bundle's threshold; None where it has none."""
     if classifier.threshold is None:
         return None
-    return float((familiarity(logits) < classifier.threshold).mean())
+    score = classifier.bundle.familiarity.score(seen.pooled, seen.logits)
+    return float((score < classifier.threshold).mean())
 
 
 def consistent(classifier: FashionClassifier, indices: Mapping[str, np.ndarray]) -> float | None:
@@ -299,10 +300,10 @@ def _answers(
     change: Change | None,
     name: str,
 ) -> tuple[Answers, list[Product]]:
-    logits, used, _ = predict_all(classifier, catalogue, products, change, name)
-    truth, _ = encode_truth(classifier.vocabulary, used)
-    sets = allowed(classifier.vocabulary, used)
-    return Answers.of(classifier.decoder, truth, logits, sets), used
+    seen = predict_all(classifier, catalogue, products, change, name)
+    truth, _ = encode_truth(classifier.vocabulary, seen.products)
+    sets = allowed(classifier.vocabulary, seen.products)
+    return Answers.of(classifier.decoder, truth, seen.logits, sets), seen.products
 
 
 def _accuracies(classifier: FashionClassifier, answers: Answers) -> dict[str, float]:
