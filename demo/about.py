@@ -143,8 +143,8 @@ def _side_by_side(card: dict) -> str:
             if "articleType" in row
         ]
         if words:
-            words = report.table(["label there", "articleType % (95 %)", "photos"], words)
-            tables.append(report.folded(f"{name}, label by label", words))
+            table = report.table(["label there", "articleType % (95 %)", "photos"], words)
+            tables.append(report.folded(f"{name}, label by label", table))
     return "".join(tables)
 
 

@@ -163,8 +163,7 @@ def test_what_one_sender_took_is_never_split_apart():
     assert split["149"] == split["3"] and len(set(split.values())) == 3
 
 
-def test_two_catalogues_in_one_training(drawn, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(calibrate, "STRANGERS_EACH", 24)
+def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     other = garments.write_catalogue(tmp_path / "phone", per_kind=8)
     rows = (other / "styles.csv").read_text().splitlines()
     words = {"Trousers": {"articleType": ["Jeans", "Trousers"]}, "unsure": {}}

@@ -56,10 +56,11 @@ KEPT, KEPT_OTHER = 0.98, 0.94
 abstention: photos taken at home are harder to tell from a room without a product."""
 
 STRANGERS_EACH = 300
-"""Pictures of each kind of strangers that the threshold is measured on."""
+"""Pictures of each kind of strangers that the threshold is measured on; no more than products."""
 
 FITTED_EACH = 600
-"""Training products of each catalogue, and pictures of each kind, that the score is fitted on."""
+"""Training products of each catalogue that the score is fitted on, and pictures of each kind: no
+more than products."""
 
 
 See = Callable[[Sequence[np.ndarray]], Seen]
@@ -121,7 +122,7 @@ def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = (
     if seen.rejected:
         print(summarise(seen.rejected))
     used, logits = seen.products, seen.logits
-    ends = np.cumsum([len(part.products) for part in parts])
+    ends = np.cumsum([len(part.products) for part in parts]).tolist()
     truth, _ = encode_truth(classifier.vocabulary, used)
     frequencies = dict(
         zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
@@ -276,11 +277,11 @@ def fit_familiarity(
         [source.photo(products[i]) for i in rng.permutation(len(products))[:FITTED_EACH]]
         for source, products in places
     ]
-    without = [*scenery.bank(FITTED_EACH, seed=1)]
+    without = [*scenery.bank(len(photos[0]), seed=1)]
     for theirs in photos[1:]:
         without += [*scenery.floors(theirs[: FITTED_EACH // 2], seed=1)]
     for theirs in photos:
-        without += [several(rng, theirs) for _ in range(FITTED_EACH // 2)]
+        without += [several(rng, theirs) for _ in theirs[::2]]
     return fit_score(see([photo for theirs in photos for photo in theirs]), see(without))
 
 
@@ -310,9 +311,7 @@ def read_strangers(
     Besides :data:`STRANGERS`, floors grown from the validation photos of each other catalogue.
     """
     rng = np.random.default_rng(0)
-    pictures = {
-        name: [make(rng, photos) for _ in range(STRANGERS_EACH)] for name, make in STRANGERS.items()
-    }
+    pictures = {name: [make(rng, photos) for _ in photos] for name, make in STRANGERS.items()}
     for other in others:
         theirs = [other.catalogue.photo(p) for p in other.validation[:STRANGERS_EACH]]
         pictures[f"floors of {other.name}"] = [*scenery.floors(theirs, seed=0)]
