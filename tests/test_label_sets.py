@@ -215,6 +215,11 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"validation split, {also['split']['validation']} products" in out
     assert "by the catalogue's own words" in out and "doubted to show one product" in out
+    floors = ["--split", "validation", "--floors", str(other)]
+    assert evaluate.main([*here, str(drawn), *floors, "--limit", "3"]) == 0
+    out = capsys.readouterr().out
+    assert f"Before {also['split']['validation']} floors of the same side" in out
+    assert "| as they are | before floors |" in out
     (also,) = bundle.read_card(folder)["also"]
     assert also["metrics"]["validation"]["products"] == also["split"]["validation"]
     assert calibrate.main([*here, str(drawn), "--also", str(other)]) == 0

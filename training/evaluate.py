@@ -23,10 +23,11 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.split import SPLITS, on_side, read_split
 from fashion_xai.table import Table
-from training import command
+from training import command, scenery
+from training.also import Labelled
 from training.answers import Answers, Change, Seen, encode_truth, predict_all
 from training.dataset import allowed
-from training.stress import STRESSES
+from training.stress import STRESSES, before
 
 FEW_CLASSES = 45
 """Condition-CNN (Kolisnik et al. 2021) reports articleType on the 45 most frequent labels."""
@@ -67,6 +68,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="KIND",
         help=f"measure again on photos made harder: all kinds, or some of {', '.join(STRESSES)}",
     )
+    add(
+        "--floors",
+        type=Path,
+        metavar="DATA",
+        help="another catalogue that the bundle was trained on: measure again before backgrounds "
+        "grown from the corners of its photos of the same side, which no training has seen",
+    )
     add("--limit", type=int, metavar="N", help="the first N products of the split only")
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
@@ -106,6 +114,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         figures["larger"] = compare_larger(classifier, catalogue, args, used)
     if args.stress is not None:
         figures["stress"] = measure_stress(classifier, catalogue, used, args.stress or [*STRESSES])
+    if args.floors:
+        figures["floors"] = measure_floors(classifier, catalogue, used, args)
     print(markdown(figures, args.split))
     if args.out:
         from training import evaluation_page  # matplotlib is slow to import
@@ -262,6 +272,37 @@ def measure_stress(
     return figures
 
 
+def measure_floors(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    products: Sequence[Product],
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    """Accuracies before floors, and articleType by masterCategory with and without them."""
+    other = Labelled.of_bundle(args.bundle, args.floors)
+    photos = [p for p in other.catalogue.products if other.split.get(p.id) == args.split]
+    floors = scenery.floors([other.catalogue.photo(p) for p in photos], seed=0)
+
+    def change(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return before(photo, rng, floors)
+
+    plain, _ = _answers(classifier, catalogue, products, None, "as they are")
+    moved, used = _answers(classifier, catalogue, products, change, "floors")
+    figures = {"floors": len(floors), **_accuracies(classifier, moved), "kinds": {}}
+    if {"articleType", "masterCategory"} <= set(classifier.attributes):
+        kinds = np.array([p.labels["masterCategory"] for p in used], object)
+        truth = plain.truth["articleType"]
+        for kind in sorted({k for k in kinds if k}):
+            rows = (kinds == kind) & (truth >= 0)
+            if rows.any():
+                figures["kinds"][kind] = {
+                    "products": int(rows.sum()),
+                    "plain": float((plain.predicted["articleType"] == truth)[rows].mean()),
+                    "floor": float((moved.predicted["articleType"] == truth)[rows].mean()),
+                }
+    return figures
+
+
 def compare_larger(
     classifier: FashionClassifier,
     catalogue: Catalogue,
@@ -348,6 +389,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         *_word_lines(figures.get("words")),
         *_larger_lines(figures.get("larger")),
         *_stress_lines(figures),
+        *_floor_lines(figures),
     ]
     return "\n".join(lines)
 
@@ -448,6 +490,25 @@ def _stress_lines(figures: Mapping[str, Any]) -> list[str]:
     for name, row in {"as they are": plain, **figures["stress"]}.items():
         cells = " | ".join(f"{100 * row[a]:.1f}" for a in (*heads, "all_right"))
         lines.append(f"| {name} | {cells} |")
+    return lines
+
+
+def _floor_lines(figures: Mapping[str, Any]) -> list[str]:
+    if "floors" not in figures:
+        return []
+    found = figures["floors"]
+    cells = ", ".join(f"{a} {100 * found[a]:.1f}" for a in (*figures["heads"], "all_right"))
+    lines = ["", f"Before {found['floors']} floors of the same side, accuracy %: {cells}"]
+    if found["kinds"]:
+        lines += [
+            "",
+            "| articleType % | as they are | before floors | products |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {kind} | {100 * f['plain']:.1f} | {100 * f['floor']:.1f} | {f['products']:,} |"
+            for kind, f in found["kinds"].items()
+        ]
     return lines
 
 

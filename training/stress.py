@@ -7,7 +7,7 @@ training ever sees them.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 import cv2
@@ -30,12 +30,19 @@ def scenes() -> list[np.ndarray]:
 
 def scene(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The product on a random crop of a photograph; unchanged where no studio is found."""
+    return before(photo, rng, scenes())
+
+
+def before(
+    photo: np.ndarray, rng: np.random.Generator, sources: Sequence[np.ndarray]
+) -> np.ndarray:
+    """The product on a random crop of one of ``sources``; unchanged where no studio is found."""
     product = silhouette(photo)
     if product is None:
         return photo
     height = max(SCENE_HEIGHT, photo.shape[0])
     width = round(photo.shape[1] * height / photo.shape[0])
-    source = scenes()[rng.integers(len(scenes()))]
+    source = sources[rng.integers(len(sources))]
     share = rng.uniform(0.5, 1.0)  # of the largest crop of this shape
     scale = share * min(source.shape[0] / height, source.shape[1] / width)
     h, w = int(height * scale), int(width * scale)
