@@ -281,26 +281,26 @@ def measure_floors(
     """Accuracies before floors, and articleType by masterCategory with and without them."""
     other = Labelled.of_bundle(args.bundle, args.floors)
     photos = [p for p in other.catalogue.products if other.split.get(p.id) == args.split]
-    floors = scenery.floors([other.catalogue.photo(p) for p in photos], seed=0)
+    floors = [*scenery.floors([other.catalogue.photo(p) for p in photos], seed=0)]
 
     def change(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return before(photo, rng, floors)
 
     plain, _ = _answers(classifier, catalogue, products, None, "as they are")
     moved, used = _answers(classifier, catalogue, products, change, "floors")
-    figures = {"floors": len(floors), **_accuracies(classifier, moved), "kinds": {}}
+    by_kind: dict[str, dict[str, float]] = {}
     if {"articleType", "masterCategory"} <= set(classifier.attributes):
         kinds = np.array([p.labels["masterCategory"] for p in used], object)
         truth = plain.truth["articleType"]
         for kind in sorted({k for k in kinds if k}):
             rows = (kinds == kind) & (truth >= 0)
             if rows.any():
-                figures["kinds"][kind] = {
+                by_kind[kind] = {
                     "products": int(rows.sum()),
                     "plain": float((plain.predicted["articleType"] == truth)[rows].mean()),
                     "floor": float((moved.predicted["articleType"] == truth)[rows].mean()),
                 }
-    return figures
+    return {"floors": len(floors), **_accuracies(classifier, moved), "kinds": by_kind}
 
 
 def compare_larger(
