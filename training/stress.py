@@ -42,7 +42,7 @@ def before(
         return photo
     height = max(SCENE_HEIGHT, photo.shape[0])
     width = round(photo.shape[1] * height / photo.shape[0])
-    source = sources[rng.integers(len(sources))]
+    source = sources[int(rng.integers(len(sources)))]
     share = rng.uniform(0.5, 1.0)  # of the largest crop of this shape
     scale = share * min(source.shape[0] / height, source.shape[1] / width)
     h, w = int(height * scale), int(width * scale)
