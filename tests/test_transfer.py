@@ -9,7 +9,24 @@ from fashion_xai.labels import Vocabulary
 from fashion_xai.model import build_model
 from fashion_xai.split import write_split
 from training import train
-from training.transfer import transfer
+from training.transfer import toward, transfer
+
+
+def test_weights_move_back_in_a_straight_line(small_bundle):
+    source = bundle.load(small_bundle)
+    labels = {a: [*labels, "Ponchos"] if a == "articleType" else [*labels]
+              for a, labels in source.vocabulary.labels.items()}  # fmt: skip
+    vocabulary = Vocabulary(labels)
+    model = build_model(vocabulary.sizes, (96, 64))
+    before = model.get_layer("articleType").get_weights()[0]
+    stem = model.get_layer("stem_conv").get_weights()[0]
+    toward(source, model, vocabulary, 0.25)
+    after = model.get_layer("articleType").get_weights()[0]
+    theirs = source.model.get_layer("articleType").get_weights()[0]
+    np.testing.assert_allclose(after[:, :-1], 0.75 * before[:, :-1] + 0.25 * theirs, atol=1e-6)
+    np.testing.assert_array_equal(after[:, -1], before[:, -1])  # a label the bundle does not know
+    expected = 0.75 * stem + 0.25 * source.model.get_layer("stem_conv").get_weights()[0]
+    np.testing.assert_allclose(model.get_layer("stem_conv").get_weights()[0], expected, atol=1e-6)
 
 
 def test_the_same_labels_give_the_same_network(small_bundle):

@@ -136,6 +136,7 @@ class Config:
     freeze_norm: bool
     warmup: float
     ema: float
+    toward_init: float
     patience: int
     augment: str
     backgrounds: float
@@ -302,6 +303,14 @@ def parse(argv: list[str] | None = None) -> Config:
         default=0.0,
         metavar="MOMENTUM",
         help="average the weights over the steps and keep the averaged ones, such as 0.99; 0: off",
+    )
+    add(
+        "--toward-init",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="of --init's weights in the bundle, the rest being the trained ones: gives back what "
+        "was forgotten (WiSE-FT); choose it on the validation split",
     )
     add(
         "--patience",

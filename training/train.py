@@ -41,7 +41,7 @@ from training.calibrate import calibrate
 from training.callbacks import Checkpoint, Progress
 from training.corrections import correct
 from training.teacher import Teacher, ask
-from training.transfer import transfer
+from training.transfer import toward, transfer
 
 FIXED = np.random.default_rng(0)
 """For lengths, where the order does not matter."""
@@ -156,6 +156,8 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     size, stride = settings.stages[-1].size, settings.output_stride
     final = build_model(vocabulary.sizes, size, "none", *rest, output_stride=stride)
     set_weights(final, model.get_weights())
+    if settings.init and settings.toward_init:
+        toward(bundle.load(settings.init), final, vocabulary, settings.toward_init)
     card = describe(settings, products, split, time.time() - started, names)
     if others:
         card["also"] = [other.describe() for other in others]

@@ -8,6 +8,7 @@ import numpy as np
 from fashion_xai.attention import LAYER as ATTENTION
 from fashion_xai.bundle import Bundle
 from fashion_xai.labels import Vocabulary
+from fashion_xai.model import set_weights
 
 
 def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict[str, int]:
@@ -32,6 +33,20 @@ def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict
         if layer.name.startswith(ATTENTION) and layer.name in theirs:
             layer.set_weights(theirs[layer.name].get_weights())
     return {a: _transfer_head(source, model, vocabulary, a) for a in vocabulary.attributes}
+
+
+def toward(source: Bundle, model: keras.Model, vocabulary: Vocabulary, share: float) -> None:
+    """Move a trained model's weights back towards the bundle it went on from: what it learnt anew
+    stays for the most part, and what it forgot meanwhile comes back (WiSE-FT: Wortsman et al.
+    2022, arXiv:2109.01903). Labels that the bundle does not know keep their weights.
+
+    Args:
+        share: of the bundle's weights, 0–1.
+    """
+    trained = model.get_weights()
+    transfer(source, model, vocabulary)
+    pairs = zip(trained, model.get_weights(), strict=True)
+    set_weights(model, [(1 - share) * mine + share * old for mine, old in pairs])
 
 
 def _body(model: keras.Model, heads: set[str]) -> list[keras.layers.Layer]:
