@@ -16,7 +16,7 @@ from demo.decoder import Decoder
 from demo.handlers import Analysis
 from fashion_xai.images import ImageError
 
-MOST = 64
+MOST = 32
 """Analyses kept, of about 1 MB each; the one not asked for longest goes first."""
 
 

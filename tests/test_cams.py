@@ -118,7 +118,7 @@ def test_equal_to_tf_keras_vis_on_all_six_heads(shipped, photos):
         )  # fmt: skip
         for mine, their in zip(ours, np.asarray(theirs), strict=True):
             heatmap = mine[attribute].heatmap
-            assert heatmap.shape == (8, 6)
+            assert heatmap.shape == (16, 12)
             error = np.abs(heatmap - their).max() / np.abs(their).max()
             assert error < 1e-4, (attribute, error)
 

@@ -130,14 +130,14 @@ def test_finer_layers_by_their_number_of_cells(shipped):
     network = shipped.network
     for times in (2, 4):
         layer = network.model.get_layer(network.finer_layer(times))
-        assert layer.output.shape[1:3] == (8 * times, 6 * times)
+        assert layer.output.shape[1:3] == (16 * times, 12 * times)
         later = network.model.layers[network.model.layers.index(layer) + 1 :]
         assert all(
-            tuple(x.output.shape[1:3]) != (8 * times, 6 * times)
+            tuple(x.output.shape[1:3]) != (16 * times, 12 * times)
             for x in later
             if len(x.output.shape) == 4
         )
-    with pytest.raises(ValueError, match=r"24×18 cells.*without one"):
+    with pytest.raises(ValueError, match=r"48×36 cells.*without one"):
         network.finer_layer(3)
 
 

@@ -239,16 +239,18 @@ def measure_words(answers: Answers, products: Sequence[Product]) -> dict[str, An
     words = np.array([p.word for p in products])
     figures: dict[str, Any] = {}
     for word in sorted({w for w in words if w}):
-        figures[word] = {}
+        row: dict[str, Any] = {}
         for a, truth in answers.truth.items():
             rows = (words == word) & (truth >= 0)
             if rows.any():
                 right = (truth == answers.predicted[a])[rows]
-                figures[word][a] = {
+                row[a] = {
                     "accuracy": float(right.mean()),
                     "accuracy_interval": _wilson(right),
                     "products": int(rows.sum()),
                 }
+        if row:  # of some words nothing is known
+            figures[word] = row
     return figures
 
 
@@ -386,7 +388,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         *_consistency_lines(figures),
         *_doubt_lines(figures.get("doubted")),
         *_few_lines(figures.get("articleType_45")),
-        *_word_lines(figures.get("words")),
+        *_word_lines(figures.get("words"), list(figures["heads"])),
         *_larger_lines(figures.get("larger")),
         *_stress_lines(figures),
         *_floor_lines(figures),
@@ -424,10 +426,10 @@ def _few_lines(few: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _word_lines(words: Mapping[str, Any] | None) -> list[str]:
+def _word_lines(words: Mapping[str, Any] | None, heads: Sequence[str]) -> list[str]:
     if not words:
         return []
-    heads = list(dict.fromkeys(a for row in words.values() for a in row))
+    heads = [a for a in heads if any(a in row for row in words.values())]
     lines = [
         "",
         "Share of allowed answers % (95 %, products) by the catalogue's own words:",

@@ -27,7 +27,7 @@ from tests.server import start
 
 BATCH = 16
 LEAN = "gradcam-odds"
-"""What a lean client asks for: 8×6 cells a map."""
+"""What a lean client asks for: 16×12 cells a map."""
 
 
 def main(argv: list[str] | None = None) -> int:
