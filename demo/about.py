@@ -30,8 +30,8 @@ READING = (
 
 LIMITS = (
     "It knows studio photos of single products, and garments, shoes and hats that people laid down "
-    "and photographed at home. Bags, watches and jewellery it has seen in rooms only where training "
-    "put them there; blur and heavy compression make it wrong more often.",
+    "and photographed at home. Bags, watches and jewellery it has seen in rooms only where "
+    "training put them there; blur and heavy compression make it wrong more often.",
     "It always answers, also where no product is; “not sure this is one product” catches most, "
     "not all of that.",
     "Its labels are those of one Indian online shop of 2011–2017, with its view of gender and "
