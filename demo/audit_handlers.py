@@ -124,7 +124,9 @@ def matrix(audit: Audit, f: Filters, rate: bool) -> tuple[np.ndarray | None, lis
     found = pairs(audit, f)
     kept = {(p.true, p.predicted) for p in found.itertuples()}
     kept |= {(b, a) for a, b in kept}
-    wanted = np.array([t == p or (t, p) in kept for t, p in zip(true, predicted, strict=True)])
+    wanted = np.array(
+        [t == p or (t, p) in kept for t, p in zip(true, predicted, strict=True)], bool
+    )
     true, predicted = true[wanted], predicted[wanted]
     labels = confusions.worst_labels(true, predicted, LABELS)
     if not labels:

@@ -114,6 +114,8 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         f = read(values)
         picture, names = handlers.matrix(audit, f, bool(by_rate))
         cells = handlers.pairs_table(handlers.pairs(audit, f))
+        if picture is None and not handlers.rows(audit, f).any():
+            gr.Info("No product passes these filters.")
         return picture, names, cells, handlers.worst_slices(audit, f)
 
     def suspects(head, state):

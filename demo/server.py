@@ -212,7 +212,8 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
             prevent_thread_lock=True,
         )
     except OSError as error:  # the port is taken
-        print(f"error: {error}", file=sys.stderr)
+        hint = f" Another one: --port {args.port + 1}" if args.port else ""
+        print(f"error: {str(error).split(' You can')[0]}{hint}", file=sys.stderr)
         decoder.close()
         return 1
     open_doors = asyncio.run(guards.missing(app, guard, str(storage.folder), login is not None))

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,7 @@ def explain(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         look = {"signed": args.signed, "one_scale": args.one_scale, "badges": badges}
         write(args.out / f"{stem}.sheet.png", contact_sheet(photo, maps, classifier.size, **look))
         if args.gallery:
+            _name_what_is_missing()
             table = {
                 name: classifier.explanations(reading, chosen, None, against, name)
                 for name, method in methods.METHODS.items()
@@ -319,9 +321,7 @@ def measure_trust(classifier: FashionClassifier, args: argparse.Namespace) -> in
     names = args.method or methods.CLOSED
     if args.full:
         names = tuple(name for name, m in methods.METHODS.items() if m.available)
-        for m in methods.METHODS.values():
-            if not m.available:
-                print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)
+        _name_what_is_missing()
     _check_heads(classifier, heads)
     try:
         catalogue = Catalogue(args.data, table=Table.from_json(classifier.bundle.card.get("table")))
@@ -380,8 +380,18 @@ def _head_of(classifier: FashionClassifier, label: str, chosen: list[str] | None
     heads = [a for a in chosen or classifier.attributes if label in classifier.vocabulary.labels[a]]
     if not heads:
         where = " or ".join(chosen) if chosen else "any head"
-        raise KeyError(f"--against: {label!r} is no label of {where}. See labels.json.")
+        labels = classifier.vocabulary.labels
+        known = [x for a in chosen or classifier.attributes for x in labels[a]]
+        close = get_close_matches(label, known, n=3)
+        hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "See labels.json."
+        raise KeyError(f"--against: {label!r} is no label of {where}. {hint}")
     return heads[-1]  # the finest: some names are both a subCategory and an articleType
+
+
+def _name_what_is_missing() -> None:
+    for m in methods.METHODS.values():
+        if not m.available:
+            print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)
 
 
 def _unused(stem: str, taken: set[str]) -> str:

@@ -40,6 +40,9 @@ def test_filters_by_hand(opened):
     found = handlers.pairs(opened, Filters(HEAD, trait="gender", value="Women"))
     assert found["both"].sum() == (true != predicted).sum()
     assert handlers.pairs(opened, Filters(HEAD, minimum=10_000)).empty
+    nobody = Filters(HEAD, low=0.2, high=0.1)
+    assert not handlers.rows(opened, nobody).any()
+    assert handlers.matrix(opened, nobody, rate=False) == (None, [])
     kinds = handlers.pairs(opened, Filters("articleType", kind="startling (far apart)"))["kind"]
     assert set(kinds) <= {"startling"}
 

@@ -122,7 +122,8 @@ def test_explain_against_picks_the_head_that_knows_the_label(photos, small_bundl
 def test_an_unknown_label_or_bundle_is_an_error_in_words(photos, small_bundle, tmp_path, capsys):
     common = ["explain", photos[0], "--out", str(tmp_path / "o")]
     assert main([*common, "--bundle", str(small_bundle), "--against", "Wintr"]) == 2
-    assert "'Wintr' is no label of any head" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "'Wintr' is no label of any head. Did you mean 'Winter'" in err
     assert main([*common, "--bundle", str(tmp_path)]) == 1
     assert "no card.json" in capsys.readouterr().err
 

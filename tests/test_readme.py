@@ -33,6 +33,10 @@ def test_the_library_snippet_prints_what_stands_below_it(monkeypatch):
     assert float(found[2]) == pytest.approx(float(printed[2]), abs=1e-3)
 
 
+def test_the_snippet_for_ones_own_model_runs_as_it_stands():
+    assert run(snippet("Your own Keras model", "python")) == "(16, 12) True\n"
+
+
 def test_the_api_snippets_work(monkeypatch):
     monkeypatch.chdir(ROOT)
     process, url = start()
