@@ -49,7 +49,7 @@ class Bundle:
         taxonomy: the category triples of the training rows.
         card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
         folder: where it was read from.
-        familiarity: tells one product from anything else; the sum of energies where not fitted.
+        familiarity: tells one product from anything else; None where it was not fitted.
         trust: how faithful the maps are (``fashion_xai.trust``); empty where not measured.
     """
 
@@ -58,7 +58,7 @@ class Bundle:
     taxonomy: Taxonomy
     card: dict[str, Any]
     folder: Path
-    familiarity: Familiarity
+    familiarity: Familiarity | None = None
     trust: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -170,7 +170,7 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
         raise BundleError(
             f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
         )
-    familiarity = Familiarity.plain(vocabulary.attributes)
+    familiarity = None
     if FAMILIARITY in card["sha256"]:
         kernel = model.get_layer(vocabulary.attributes[0]).kernel
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from fashion_xai import bundle, images, methods
+from fashion_xai.abstention import Familiarity
 from fashion_xai.decoding import Decoder
 from fashion_xai.images import ImageLike
 from fashion_xai.labels import Taxonomy, Vocabulary
@@ -38,6 +39,7 @@ class FashionClassifier:
         self.bundle = loaded
         self.batch_size = batch_size
         self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
+        self.familiarity = loaded.familiarity or Familiarity.plain(loaded.vocabulary.attributes)
         self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
         try:
             self.network = Network(loaded.model, loaded.vocabulary.attributes)
@@ -227,7 +229,7 @@ class FashionClassifier:
         """
         if self.threshold is None:
             return None
-        (score,) = self.bundle.familiarity.score(
+        (score,) = self.familiarity.score(
             reading.pooled[None], {a: x[None] for a, x in reading.logits.items()}
         )
         return bool(score >= self.threshold)

@@ -162,7 +162,7 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
     card = after.bundle.card
     assert set(card["temperatures"]) == set(after.attributes)
     (reading,) = after.read([garments.draw("bag")])
-    familiarity = after.bundle.familiarity
+    familiarity = after.familiarity
     score = familiarity.score(reading.pooled, {a: x[None] for a, x in reading.logits.items()})[0]
     assert familiarity.pooled.shape == (1280,)
     assert after.is_one_product(reading) == (score >= card["abstention"]["threshold"])

@@ -193,7 +193,7 @@ def measure_doubt(classifier: FashionClassifier, seen: Seen) -> float | None:
     """Share of the photos under the bundle's threshold; None where it has none."""
     if classifier.threshold is None:
         return None
-    score = classifier.bundle.familiarity.score(seen.pooled, seen.logits)
+    score = classifier.familiarity.score(seen.pooled, seen.logits)
     return float((score < classifier.threshold).mean())
 
 
