@@ -220,6 +220,9 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"Before {also['split']['validation']} floors of the same side" in out
     assert "| as they are | before floors |" in out
+    all_sides = ["--split", "all", "--floors", str(other), "--limit", "3"]
+    assert evaluate.main([*here, str(drawn), *all_sides]) == 1
+    assert "none on side 'all'" in capsys.readouterr().err
     (also,) = bundle.read_card(folder)["also"]
     assert also["metrics"]["validation"]["products"] == also["split"]["validation"]
     assert calibrate.main([*here, str(drawn), "--also", str(other)]) == 0

@@ -17,57 +17,8 @@ from training import config, dataset, splits
 
 
 @dataclass(frozen=True)
-class Other:
-    """Another catalogue in a training.
-
-    Args:
-        catalogue: as it was read, with its labelled products that could be decoded.
-        split_file: CSV ``id,split`` in the run's folder.
-        pixels: size → uint8 (n, H, W, 4), the photos of the products.
-        split: id → side.
-        share: of the photos of a batch.
-    """
-
-    catalogue: Catalogue
-    split_file: Path
-    pixels: dict[tuple[int, int], np.ndarray]
-    split: dict[str, str]
-    share: float
-
-    @property
-    def name(self) -> str:
-        return self.catalogue.source.name
-
-    @property
-    def products(self) -> list[Product]:
-        return self.catalogue.products
-
-    @property
-    def train_rows(self) -> np.ndarray:
-        return dataset.rows_of(self.products, self.split, SPLITS[0])
-
-    @property
-    def labelled(self) -> Labelled:
-        return Labelled(self.catalogue, self.split, self.name)
-
-    @property
-    def validation_rows(self) -> np.ndarray:
-        return dataset.rows_of(self.products, self.split, SPLITS[1])
-
-    def describe(self) -> dict[str, Any]:
-        """For the bundle's card."""
-        sides = [self.split[product.id] for product in self.products]
-        return {
-            "name": self.name,
-            "share": self.share,
-            "table": self.catalogue.table.to_json(),
-            "split": {side: sides.count(side) for side in SPLITS},
-        }
-
-
-@dataclass(frozen=True)
 class Labelled:
-    """Another catalogue after the training: what calibration needs of it.
+    """Another catalogue with its sides: all that calibration needs of it.
 
     Args:
         catalogue: with its labelled products.
@@ -103,6 +54,49 @@ class Labelled:
         return [p for p in self.catalogue.products if self.split.get(p.id) == SPLITS[1]]
 
 
+@dataclass(frozen=True)
+class Other:
+    """The same in a training.
+
+    Args:
+        labelled: the catalogue with its labelled products that could be decoded, and their sides.
+        split_file: CSV ``id,split`` in the run's folder.
+        pixels: size → uint8 (n, H, W, 4), the photos of the products.
+        share: of the photos of a batch.
+    """
+
+    labelled: Labelled
+    split_file: Path
+    pixels: dict[tuple[int, int], np.ndarray]
+    share: float
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.labelled.catalogue
+
+    @property
+    def products(self) -> list[Product]:
+        return self.catalogue.products
+
+    @property
+    def train_rows(self) -> np.ndarray:
+        return dataset.rows_of(self.products, self.labelled.split, SPLITS[0])
+
+    @property
+    def validation_rows(self) -> np.ndarray:
+        return dataset.rows_of(self.products, self.labelled.split, SPLITS[1])
+
+    def describe(self) -> dict[str, Any]:
+        """For the bundle's card."""
+        sides = [self.labelled.split[product.id] for product in self.products]
+        return {
+            "name": self.labelled.name,
+            "share": self.share,
+            "table": self.catalogue.table.to_json(),
+            "split": {side: sides.count(side) for side in SPLITS},
+        }
+
+
 def read(
     settings: config.Config, also: config.Also, number: int, sizes: Sequence[tuple[int, int]]
 ) -> Other:
@@ -127,7 +121,8 @@ def read(
         size: pack.pixels if known.all() else np.ascontiguousarray(pack.pixels[known])
         for size, pack in zip(sizes, packs, strict=True)
     }
-    other = Other(catalogue, split_file, pixels, split, also.share)
+    labelled = Labelled(catalogue, split, also.data.name)
+    other = Other(labelled, split_file, pixels, also.share)
     if not len(other.train_rows) or not len(other.validation_rows):
         raise ValueError(f"{also.data}: expected labelled products in training and validation.")
     print(

@@ -283,6 +283,11 @@ def measure_floors(
     """Accuracies before floors, and articleType by masterCategory with and without them."""
     other = Labelled.of_bundle(args.bundle, args.floors)
     photos = [p for p in other.catalogue.products if other.split.get(p.id) == args.split]
+    if not photos:
+        raise ValueError(
+            f"--floors {args.floors}: expected photos of the side that is measured. Received: none "
+            f"on side {args.split!r}"
+        )
     floors = [*scenery.floors([other.catalogue.photo(p) for p in photos], seed=0)]
 
     def change(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
