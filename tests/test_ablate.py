@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
+from fashion_xai.table import Table
 from tests import garments
 from training import ablate, config
 
@@ -29,13 +31,23 @@ def test_two_variants_are_measured_and_not_trained_again(tmp_path, capsys):
 
 def test_every_variant_changes_known_settings_only():
     base = config.parse(["--data", "x", "--out", "y", "--images", "z", "--teacher", "t"])
+    words = {"Pants": {"articleType": ["Jeans", "Trousers"], "masterCategory": ["Apparel"]}}
+    other = config.Also(Path("o"), 0.4, Table(label="label", words=words))
+    base = dataclasses.replace(base, also=(other,))
     changed = [ablate.change(base, name) for name in ablate.VARIANTS]
     assert len({str(dataclasses.replace(s, out=base.out)) for s in changed}) == len(changed)
     assert [s.teacher for s in changed if s.teacher] == [base.teacher]
+    (single,) = ablate.change(base, ablate.SINGLE).also
+    assert single.table.words == {"Pants": {"masterCategory": ["Apparel"]}}
 
 
 @pytest.mark.parametrize(
-    ("variant", "complaint"), [("magic", "invalid choice"), (ablate.TEACHER, "with --teacher")]
+    ("variant", "complaint"),
+    [
+        ("magic", "invalid choice"),
+        (ablate.TEACHER, "--teacher as well"),
+        (ablate.SINGLE, "--also as well"),
+    ],
 )
 def test_variants_that_cannot_be_are_refused(variant, complaint, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from fashion_xai.catalogue import Catalogue, Product
 from fashion_xai.labels import MISSING, Vocabulary
 from fashion_xai.table import Table
 from tests import garments
-from training import calibrate, config, dataset, evaluate, splits, train
+from training import also, calibrate, config, dataset, evaluate, splits, train
 from training.answers import resolve
 
 WORDS = {
@@ -90,9 +92,9 @@ def test_maps_of_another_form_are_refused_in_words(tmp_path, text, complaint):
         table.read(tmp_path / "d.json")
 
 
-def product(number, article=None, one_of=(), group=""):
+def product(number, article=None, one_of=(), group="", word=""):
     sets = {"articleType": tuple(one_of)} if one_of else {}
-    return Product(str(number), number, {"articleType": article}, "", sets, group)
+    return Product(str(number), number, {"articleType": article}, "", sets, group, word)
 
 
 def test_allowed_labels_by_hand():
@@ -133,7 +135,7 @@ def test_batches_hold_sets_and_the_shares_of_each_catalogue():
     ]
     labels = np.zeros((25, 1), np.int32)
     allowed = [np.ones((25, 3), bool)]
-    others = [(np.arange(20, 25), 0.25)]
+    others = [dataset.Share(np.arange(20, 25), 0.25)]
     batches = dataset.Batches(both, np.arange(20), labels, 8, 3, allowed=allowed, others=others)
     assert len(batches.order) == 27  # 20 and a quarter of 27
     assert sorted(batches.order)[:20] == list(range(20))
@@ -146,6 +148,21 @@ def test_batches_hold_sets_and_the_shares_of_each_catalogue():
     assert (before != batches.order).any()
     short = dataset.Batches(both, np.arange(20), labels, 8, 3, others=others, epoch_size=8)
     assert len(short.order) == 8 and (short.order >= 20).sum() == 2
+
+
+def test_rare_words_are_drawn_more_often():
+    words = ["T-Shirt"] * 16 + ["Hat"] * 4
+    shown = [product(n, "A", word=word) for n, word in enumerate(words)]
+    shown.append(product(99, "A", word="Hat"))  # not to train on, and not counted
+    sides = {p.id: "train" for p in shown[:-1]} | {shown[-1].id: "validation"}
+    catalogue = SimpleNamespace(products=shown)
+    other = also.Other(also.Labelled(catalogue, sides, "phone.zip"), Path(), {}, 0.5)
+    assert other.weights(0.5) == pytest.approx([1 / 4] * 16 + [1 / 2] * 4)
+    assert other.weights(1.0) == pytest.approx([1 / 16] * 16 + [1 / 4] * 4)
+    share = dataset.Share(np.arange(20), 0.5, other.weights(1.0))
+    drawn = share.draw(np.random.default_rng(0), 4000)
+    # Half of the draws are hats: 4000 × 0.5, with a standard deviation of 32.
+    assert abs((drawn >= 16).sum() - 2000) < 130
 
 
 def test_what_one_sender_took_is_never_split_apart():

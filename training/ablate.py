@@ -21,13 +21,14 @@ from fashion_xai import bundle, report
 from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.split import read_split
-from training import command, config, train
+from training import also, command, config, train
 from training.answers import Answers, encode_truth, predict_all
 from training.dataset import allowed, rows_of
-from training.evaluate import measure
+from training.evaluate import measure, measure_words
 from training.stress import STRESSES
 
 TEACHER = "a teacher beside the labels"
+SINGLE = "labels of several left empty"
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
@@ -44,8 +45,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "squeeze-and-excitation block": {"attention": "se"},
     "CBAM block": {"attention": "cbam"},
     "random split": {"split": "random"},
+    "medium augmentation": {"augment": "medium"},
+    "no other catalogue": {"also": ()},
+    SINGLE: {},
+    "square-root sampling of --also": {"also_balance": 0.5},
 }
 """Name → what it changes in the settings that are given. ``--teacher`` is kept for its variant."""
+
+NEEDED = {TEACHER: "--teacher"} | dict.fromkeys(list(VARIANTS)[-3:], "--also")
+"""Variants that make sense only with a flag."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -60,9 +68,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, metavar="VARIANT", help="only these")
     args, rest = parser.parse_known_args(argv)
     base = config.parse(rest)
-    names = args.only or [n for n in VARIANTS if n != TEACHER or base.teacher]
-    if TEACHER in names and not base.teacher:
-        parser.error(f"{TEACHER!r}: name the bundle with --teacher")
+    given = {"--teacher": base.teacher, "--also": base.also}
+    possible = [n for n in VARIANTS if n not in NEEDED or given[NEEDED[n]]]
+    names = args.only or possible
+    for name in names:
+        if name not in possible:
+            parser.error(f"{name!r}: expected {NEEDED[name]} as well")
     goes_on = "Stopped. The same command goes on in the same variant."
     return command.run(lambda: run(base, names), goes_on)
 
@@ -77,7 +88,7 @@ def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
             continue
         print(f"Variant: {name}")
         settings = change(base, name)
-        figures[name] = score(train.run(settings), settings)
+        figures[name] = score(train.run(settings), settings, base.also)
         report.write(file, json.dumps(figures, indent=1) + "\n")
         print(markdown(figures))
     print(markdown(figures))
@@ -88,11 +99,31 @@ def change(base: config.Config, name: str) -> config.Config:
     """The settings of a variant, which has a folder of its own."""
     folder = base.out / name.replace(" ", "-").replace(",", "")
     teacher = base.teacher if name == TEACHER else None
-    return dataclasses.replace(base, **{"out": folder, "teacher": teacher, **VARIANTS[name]})
+    others = tuple(map(_single, base.also)) if name == SINGLE else base.also
+    changed = {"out": folder, "teacher": teacher, "also": others, **VARIANTS[name]}
+    return dataclasses.replace(base, **changed)
 
 
-def score(folder: Path, settings: config.Config) -> dict[str, Any]:
-    """The figures on the validation split, as the photos are and on scenes behind the product."""
+def _single(other: config.Also) -> config.Also:
+    """Without the labels that allow several."""
+    words = {
+        word: {a: labels for a, labels in allowed.items() if len(labels) == 1}
+        for word, allowed in other.table.words.items()
+    }
+    return dataclasses.replace(other, table=dataclasses.replace(other.table, words=words))
+
+
+def score(
+    folder: Path, settings: config.Config, others: Sequence[config.Also] = ()
+) -> dict[str, Any]:
+    """The figures on the validation split, as the photos are and on scenes behind the product.
+
+    Args:
+        folder: the variant's bundle.
+        settings: the variant's.
+        others: catalogues whose validation sides are measured too, by their own words; also
+            those that the variant was not trained on.
+    """
     classifier = FashionClassifier.load(folder)
     catalogue = Catalogue(settings.data, table=settings.table)
     products = catalogue.products[: settings.limit]
@@ -112,6 +143,20 @@ def score(folder: Path, settings: config.Config) -> dict[str, Any]:
             "all_right": measured["all_right"],
             "products": measured["products"],
         }
+    for number, each in enumerate(others, start=1):
+        other = also.read(settings, each, number, [settings.stages[-1].size])
+        chosen = [other.products[i] for i in other.validation_rows]
+        seen = predict_all(classifier, other.catalogue, chosen, name=each.data.name)
+        truth, _ = encode_truth(classifier.vocabulary, seen.products)
+        sets = allowed(classifier.vocabulary, seen.products)
+        answers = Answers.of(classifier.decoder, truth, seen.logits, sets)
+        figures[each.data.name] = {
+            "heads": {
+                a: {"accuracy": f["accuracy"]}
+                for a, f in measure(classifier, answers)["heads"].items()
+            },
+            "words": measure_words(answers, seen.products),
+        }
     return figures
 
 
@@ -121,18 +166,27 @@ def markdown(figures: Mapping[str, Any]) -> str:
         return "Nothing measured yet."
     heads = list(next(iter(figures.values()))["plain"]["heads"])
     fine = "articleType" if "articleType" in heads else heads[-1]
-    lines = [
-        f"| variant | {' | '.join(heads)} | all right % | {fine} on scenes % |",
-        "|" + "---|" * (len(heads) + 3),
+    others = [n for n in next(iter(figures.values())) if n not in ("plain", "scene")]
+    columns = [
+        *heads,
+        "all right %",
+        f"{fine} on scenes %",
+        *(f"{fine} of {name} % (mean of its words)" for name in others),
     ]
+    lines = [f"| variant | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]
     for name, f in figures.items():
         cells = [
             f"{100 * h['accuracy']:.1f} / {h['macro_f1']:.3f}" for h in f["plain"]["heads"].values()
         ]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {100 * f['plain']['all_right']:.1f} "
-            f"| {100 * f['scene']['heads'][fine]['accuracy']:.1f} |"
-        )
+        cells += [
+            f"{100 * f['plain']['all_right']:.1f}",
+            f"{100 * f['scene']['heads'][fine]['accuracy']:.1f}",
+        ]
+        for other in others:
+            words = [row[fine]["accuracy"] for row in f[other]["words"].values() if fine in row]
+            mean = f" ({100 * sum(words) / len(words):.1f})" if words else ""
+            cells.append(f"{100 * f[other]['heads'][fine]['accuracy']:.1f}{mean}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

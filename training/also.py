@@ -86,6 +86,18 @@ class Other:
     def validation_rows(self) -> np.ndarray:
         return dataset.rows_of(self.products, self.labelled.split, SPLITS[1])
 
+    def weights(self, power: float) -> np.ndarray:
+        """How often each product to train on is drawn: the frequency of its word (of its
+        articleType where the catalogue has no words of its own) to the power of ``-power``.
+
+        0.5 is square-root sampling (Mahajan et al. 2018, arXiv:1805.00932); 1 draws all words
+        alike.
+        """
+        chosen = [self.products[row] for row in self.train_rows]
+        words = [p.word or str(p.labels.get("articleType")) for p in chosen]
+        _, inverse, counts = np.unique(words, return_inverse=True, return_counts=True)
+        return counts[inverse] ** -power
+
     def describe(self) -> dict[str, Any]:
         """For the bundle's card."""
         sides = [self.labelled.split[product.id] for product in self.products]

@@ -291,7 +291,7 @@ class RandomExposure(Augmentation):
 
 class RandomLight(Augmentation):
     """Light of a room on a share of the photos: soft shadows, the edge of a hard one, and a lamp's
-    cast of ±6 % a channel."""
+    cast of ±3 % a channel: a colour keeps its name."""
 
     def __init__(self, seed, share=1.0, **kwargs):
         super().__init__(seed, **kwargs)
@@ -307,7 +307,7 @@ class RandomLight(Augmentation):
         along = x * ops.cos(angle) + y * ops.sin(angle) - self.uniform(photos, -0.4, 0.4)
         edge = ops.sigmoid(along * self.uniform(photos, 8, 80))
         hard = 1 - self.some(photos, 0.4) * self.uniform(photos, 0.2, 0.5) * edge
-        light = soft * hard * self.uniform(photos, 0.94, 1.06, 3)
+        light = soft * hard * self.uniform(photos, 0.97, 1.03, 3)
         light = 1 + self.some(photos, self.share) * (light - 1)
         return ops.clip(photos * light, 0, WHITE)
 

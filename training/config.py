@@ -114,6 +114,7 @@ class Config:
     table: Table
     out: Path
     also: tuple[Also, ...]
+    also_balance: float
     epoch_size: int | None
     images: Path | None
     larger_share: float
@@ -187,6 +188,14 @@ def parse(argv: list[str] | None = None) -> Config:
         help="train on other catalogues too: each gets a share of every batch (0.25 if not given); "
         'the JSON names its table and columns (fashion_xai.table.Table), such as {"file": '
         '"phone.csv", "label": "label", "words": ["labels.json"], "group": "sender"}',
+    )
+    add(
+        "--also-balance",
+        type=_share,
+        default=0.0,
+        metavar="POWER",
+        help="draw the products of --also by the frequency of their word to the power of -POWER: "
+        "0.5 is square-root sampling, 1 draws all words alike, 0 all products alike",
     )
     add(
         "--epoch-size",

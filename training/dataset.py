@@ -147,29 +147,47 @@ class Stacked:
         return np.concatenate(self.arrays)
 
 
+@dataclass(frozen=True)
+class Share:
+    """Another catalogue's part of an epoch.
+
+    Args:
+        rows: of its products.
+        share: of the epoch, 0–1.
+        weights: how often each row is drawn, relative to the others; None for all alike.
+    """
+
+    rows: np.ndarray
+    share: float
+    weights: np.ndarray | None = None
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """So many rows; without weights none comes again before all have come."""
+        if self.weights is not None:
+            return rng.choice(self.rows, count, p=self.weights / self.weights.sum())
+        rounds = -(-count // len(self.rows))
+        orders = [rng.permutation(self.rows) for _ in range(rounds)]
+        return np.concatenate(orders or [self.rows])[:count]
+
+
 def mixed(
     rng: np.random.Generator,
     main: np.ndarray,
-    others: Sequence[tuple[np.ndarray, float]],
+    others: Sequence[Share],
     size: int | None = None,
 ) -> np.ndarray:
     """An epoch's rows in random order, with the same shares in each stretch of it.
 
     Args:
         main: rows of the main catalogue; all of them are drawn, or as many as ``size`` leaves room.
-        others: (rows, share of the epoch) of each other catalogue; drawn again and again until the
-            share is filled.
+        others: each other catalogue's; drawn again and again until its share is filled.
         size: rows of an epoch; None for as many as hold the main catalogue once.
     """
-    rest = 1 - sum(share for _, share in others)
+    rest = 1 - sum(other.share for other in others)
     drawn = len(main) if size is None else min(len(main), round(size * rest))
     parts = [rng.permutation(main)[:drawn]]
-    for rows, share in others:
-        count = round(drawn / rest * share)
-        rounds = -(-count // len(rows))
-        parts.append(
-            np.concatenate([rng.permutation(rows) for _ in range(rounds)] or [rows])[:count]
-        )
+    for other in others:
+        parts.append(other.draw(rng, round(drawn / rest * other.share)))
     places = [(np.arange(len(p)) + rng.random(len(p))) / max(1, len(p)) for p in parts]
     return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
 
@@ -187,7 +205,7 @@ class Batches(keras.utils.PyDataset):
     Args:
         larger_share: how often the larger photo of a product that has one is taken, 0–1.
         allowed: one bool (n, k) per head, where some products have one of several labels.
-        others: (rows, share) of other catalogues, see :func:`mixed`; only where it is shuffled.
+        others: see :func:`mixed`; only where it is shuffled.
         epoch_size: rows of an epoch; None for all of ``rows`` and the others' share.
     """
 
@@ -202,7 +220,7 @@ class Batches(keras.utils.PyDataset):
         larger_share: float = 0.0,
         teacher: Teacher | None = None,
         allowed: Sequence[np.ndarray] | None = None,
-        others: Sequence[tuple[np.ndarray, float]] = (),
+        others: Sequence[Share] = (),
         epoch_size: int | None = None,
     ):
         super().__init__(workers=1)

@@ -57,7 +57,7 @@ class Data(NamedTuple):
     teacher: Teacher | None
     train_rows: np.ndarray
     validation_rows: np.ndarray
-    others: list[tuple[np.ndarray, float]]
+    others: list[dataset.Share]
     floors: np.ndarray | None
 
 
@@ -120,7 +120,8 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
     mixed, start = [], len(products)
     for other in others:
-        mixed.append((start + other.train_rows, other.share))
+        weights = other.weights(settings.also_balance) if settings.also_balance else None
+        mixed.append(dataset.Share(start + other.train_rows, other.share, weights))
         val_rows = np.r_[val_rows, start + other.validation_rows]
         start += len(other.products)
 
