@@ -1,5 +1,6 @@
 """One of several labels: in tables and maps, as truth of metrics, in batches and in training."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +14,8 @@ from fashion_xai.catalogue import Catalogue, Product
 from fashion_xai.labels import MISSING, Vocabulary
 from fashion_xai.table import Table
 from tests import garments
-from training import also, calibrate, config, dataset, evaluate, splits, train
+from training import calibrate, config, dataset, evaluate, splits, train
+from training.also import Labelled, Other, read
 from training.answers import resolve
 
 WORDS = {
@@ -156,7 +158,7 @@ def test_rare_words_are_drawn_more_often():
     shown.append(product(99, "A", word="Hat"))  # not to train on, and not counted
     sides = {p.id: "train" for p in shown[:-1]} | {shown[-1].id: "validation"}
     catalogue = SimpleNamespace(products=shown)
-    other = also.Other(also.Labelled(catalogue, sides, "phone.zip"), Path(), {}, 0.5)
+    other = Other(Labelled(catalogue, sides, "phone.zip"), Path(), {}, 0.5)
     assert other.weights(0.5) == pytest.approx([1 / 4] * 16 + [1 / 2] * 4)
     assert other.weights(1.0) == pytest.approx([1 / 16] * 16 + [1 / 4] * 4)
     share = dataset.Share(np.arange(20), 0.5, other.weights(1.0))
@@ -225,6 +227,11 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
         assert len({split[i] for i in ids}) == 1
     with pytest.raises(SystemExit):
         config.parse(["--data", "x", "--out", "y", "--also", "a:0.6", "b:0.4"])
+    # A run that goes on with another seed does not train on what the bundle held back.
+    again = dataclasses.replace(settings, out=tmp_path / "again", init=folder, seed=5)
+    again.out.mkdir()
+    assert read(again, again.also[0], 1, [(64, 64)]).labelled.split == split
+    assert "the sides are those of" in capsys.readouterr().out
 
     # Afterwards the bundle knows the other catalogue by its name: its table, words and sides.
     here = ["--bundle", str(folder), "--data"]

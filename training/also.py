@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,8 @@ class Other:
 def read(
     settings: config.Config, also: config.Also, number: int, sizes: Sequence[tuple[int, int]]
 ) -> Other:
-    """Read, pack and split another catalogue; its split is kept in the run as ``split-N.csv``.
+    """Read, pack and split another catalogue; its split is kept in the run as ``split-N.csv``,
+    and is that of ``--init`` where that bundle was trained on a catalogue of this name.
 
     Products of which nothing is known are left out and counted.
 
@@ -124,7 +126,7 @@ def read(
     if left_out := summarise([*catalogue.rejected, *packs[0].rejected]):
         print(left_out)
     split_file = settings.out / bundle.OTHER_SPLIT.format(number)
-    split = _split(settings, catalogue, split_file)
+    split = _split(settings, also.data, catalogue, split_file)
     known = np.array([p.labelled for p in packs[0].products])
     if not known.all():
         print(f"{also.data}: {int((~known).sum())} products without any label are left out")
@@ -153,7 +155,16 @@ def split_apart(catalogue: Catalogue, settings: config.Config) -> dict[str, str]
     return splits.split_by_twins(thumbs.products, joined, settings.seed)
 
 
-def _split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
-    if not file.exists():
+def _split(settings: config.Config, data: Path, catalogue: Catalogue, file: Path) -> dict[str, str]:
+    """The run's own split; else that of ``--init``, whose training photos shall not be tested on;
+    else a new one."""
+    if file.exists():
+        return read_split(file)
+    card = bundle.read_card(settings.init) if settings.init else {}
+    known, _ = bundle.known(card, data.name)
+    if settings.init and known != bundle.SPLIT:
+        print(f"{data}: the sides are those of {settings.init}")
+        shutil.copyfile(settings.init / known, file)
+    else:
         write_split(file, split_apart(catalogue, settings))
     return read_split(file)
