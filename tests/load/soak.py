@@ -14,6 +14,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -47,19 +48,45 @@ def main(argv: list[str] | None = None) -> int:
             print("| s | requests | failed | MB in all | MB server | descriptors | temp files |\n"
                   f"{'|---' * 7}|")  # fmt: skip
             began = time.monotonic()
-            report(target, 0, done, failed)
+            memory = [(0.0, report(target, 0, done, failed))]
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
                 time.sleep(min(30.0, args.seconds / 10))
-                report(target, time.monotonic() - began, done, failed)
+                seconds = time.monotonic() - began
+                memory.append((seconds, report(target, seconds, done, failed)))
         finally:
             process.kill()
             process.wait()
     print(", ".join(f"{what} {n:,}" for what, n in done.items()))
+    print(flatness(memory))
     for what, n in failed.most_common(10):
         print(f"failed: {n} × {what}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def flatness(memory: Sequence[tuple[float, float]], settled: float = 115) -> str:
+    """How far the mean of each minute is from the mean of all, once the server is warm.
+
+    Single samples swing with what is being answered just then; the minutes say whether it creeps.
+
+    Args:
+        memory: (seconds, MB) of each line.
+        settled: seconds that do not count.
+    """
+    minutes: dict[int, list[float]] = {}
+    for seconds, megabytes in memory:
+        if seconds >= settled:
+            minutes.setdefault(int((seconds - settled) // 60), []).append(megabytes)
+    means = [sum(values) / len(values) for values in minutes.values()]
+    if len(means) < 2:
+        return "Too short to say whether memory is flat after two minutes."
+    mean = sum(means) / len(means)
+    low, high = (100 * (extreme / mean - 1) for extreme in (min(means), max(means)))
+    return (
+        f"After two minutes: {mean:,.0f} MB, the mean of a minute {low:+.1f} to {high:+.1f} % of "
+        f"that; the last {means[-1]:,.0f} MB, the first {means[0]:,.0f} MB"
+    )
 
 
 def written(folder: Path) -> list[Path]:
@@ -121,8 +148,8 @@ def visit(target: Target, paths: list[Path], seed: int, end: float, done, failed
         done[what] += 1
 
 
-def report(target: Target, seconds: float, done, failed) -> None:
-    """One line of the table."""
+def report(target: Target, seconds: float, done, failed) -> float:
+    """One line of the table; returns the MB in all."""
     server = Path(f"/proc/{target.pid}")
     resident = next(
         int(line.split()[1]) / 1e3
@@ -132,10 +159,11 @@ def report(target: Target, seconds: float, done, failed) -> None:
     temp = [f for f in Path(tempfile.gettempdir()).glob("fashion_xai-*/**/*") if f.is_file()]
     print(
         f"| {seconds:.0f} | {sum(done.values()):,} | {sum(failed.values())} "
-        f"| {target.memory():,.0f} | {resident:,.0f} "
+        f"| {(memory := target.memory()):,.0f} | {resident:,.0f} "
         f"| {len(list((server / 'fd').iterdir()))} | {len(temp):,} |",
         flush=True,
     )
+    return memory
 
 
 if __name__ == "__main__":
