@@ -5,8 +5,12 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from fashion_xai import FashionClassifier, images, methods, overlay, report, trust_card
-from fashion_xai.bundle import MODEL
+from fashion_xai import FashionClassifier
+from fashion_xai.data import images
+from fashion_xai.maps import methods
+from fashion_xai.models.bundle import MODEL
+from fashion_xai.trust import card as trust_card
+from fashion_xai.viz import html, overlay
 
 EXAMPLE = Path(__file__).resolve().parent / "examples" / "navy-blue-shirt.png"
 
@@ -45,18 +49,18 @@ def page(classifier: FashionClassifier) -> str:
     return "".join(
         [
             '<div class="about">',
-            report.heading("How to read a map"),
+            html.heading("How to read a map"),
             _list(READING),
             _pictures(classifier),
-            report.heading("How well it does"),
+            html.heading("How well it does"),
             _figures(card),
             _side_by_side(card),
-            report.heading("Can the maps be trusted?"),
+            html.heading("Can the maps be trusted?"),
             _trust(classifier),
-            report.heading("What it cannot do"),
+            html.heading("What it cannot do"),
             _list(LIMITS),
-            report.heading("Data and licence"),
-            report.paragraph(
+            html.heading("Data and licence"),
+            html.paragraph(
                 "Trained on Fashion Product Images (Param Aggarwal, Kaggle); its terms are on its "
                 "page, and none of its photos is here. Program and weights: Apache-2.0; NOTICE "
                 "names where the starting weights come from. Model "
@@ -93,14 +97,14 @@ def _pictures(classifier: FashionClassifier) -> str:
 
 
 def _drawn(classifier: FashionClassifier, photo, e, signed: bool) -> str:
-    return report.data_uri(overlay.blend(photo, e.heatmap, e.box, classifier.size, signed=signed))
+    return html.data_uri(overlay.blend(photo, e.heatmap, e.box, classifier.size, signed=signed))
 
 
 def _figures(card: dict) -> str:
     """The test split's figures with intervals; a sentence where nothing was measured."""
     measured = card.get("metrics", {}).get("test")
     if not measured:
-        return report.paragraph("Not measured: python -m training.evaluate does it.")
+        return html.paragraph("Not measured: python -m training.evaluate does it.")
     rows = [
         [
             head,
@@ -114,7 +118,7 @@ def _figures(card: dict) -> str:
     ]
     header = ["head", "accuracy % (95 %)", "macro-F1 (95 %)", "top-3 %", "ECE %", "labels here"]
     products = max(f["products"] for f in measured["heads"].values())
-    return report.table(header, rows, f"{products:,} products never trained on (test split)")
+    return html.table(header, rows, f"{products:,} products never trained on (test split)")
 
 
 def _side_by_side(card: dict) -> str:
@@ -136,7 +140,7 @@ def _side_by_side(card: dict) -> str:
     shares = [d.get("doubted") for d in doubts]
     rows.append(["doubted", *("–" if x is None else f"{100 * x:.1f}" for x in shares)])
     text = "Accuracy in % on photos never trained on; where a label allows several, any of them"
-    tables = [report.table(["head", *columns], rows, text)]
+    tables = [html.table(["head", *columns], rows, text)]
     for name, figures in others.items():
         words = [
             [word, *_word(row["articleType"])]
@@ -144,8 +148,8 @@ def _side_by_side(card: dict) -> str:
             if "articleType" in row
         ]
         if words:
-            table = report.table(["label there", "articleType % (95 %)", "photos"], words)
-            tables.append(report.folded(f"{name}, label by label", table))
+            table = html.table(["label there", "articleType % (95 %)", "photos"], words)
+            tables.append(html.folded(f"{name}, label by label", table))
     return "".join(tables)
 
 
@@ -175,7 +179,7 @@ def _trust(classifier: FashionClassifier) -> str:
             if found
         ]
     if not rows:
-        return report.paragraph("Not measured: python -m fashion_xai trust does it.")
+        return html.paragraph("Not measured: python -m fashion_xai trust does it.")
     counts = sorted(filter(None, (trust_card.photos(card, head) for head in heads)))
     text = (
         f"On {counts[0]} to {counts[-1]} products of the {card['split']} split the network was "
@@ -185,9 +189,9 @@ def _trust(classifier: FashionClassifier) -> str:
         "many of the five each map beats, the product placed anywhere · as photographed."
     )
     return (
-        report.paragraph(text)
-        + report.table(["map", *heads], rows)
-        + report.folded("In words", report.table(["head", "map", "what was found"], sentences))
+        html.paragraph(text)
+        + html.table(["map", *heads], rows)
+        + html.folded("In words", html.table(["head", "map", "what was found"], sentences))
     )
 
 

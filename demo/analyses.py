@@ -14,7 +14,7 @@ from demo import handlers, log
 from demo.crowd import Crowd
 from demo.decoder import Decoder
 from demo.handlers import Analysis
-from fashion_xai.images import ImageError
+from fashion_xai.data.images import ImageError
 
 MOST = 32
 """Analyses kept, of about 1 MB each; the one not asked for longest goes first."""

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from demo.handlers import note
-from fashion_xai import confusions, gallery, matrix_picture, report, slices, verdicts
-from fashion_xai.audited import Audit
-from fashion_xai.verdicts import Verdict
+from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit import confusions, gallery, slices
+from fashion_xai.audit.annotations import Verdict
+from fashion_xai.audit.results import Audit
+from fashion_xai.viz import confusion_matrix, html
 
 LABELS = 22
 """Of the matrix: those with most errors."""
@@ -133,13 +135,13 @@ def matrix(audit: Audit, f: Filters, rate: bool) -> tuple[np.ndarray | None, lis
         return None, []
     frame = confusions.matrix(true, predicted, labels, diagonal=False, rate=rate)
     what = "errors as a share of the true label" if rate else "errors"
-    return matrix_picture.draw(frame, f"{f.head}: {what}"), labels
+    return confusion_matrix.draw(frame, f"{f.head}: {what}"), labels
 
 
 def cell(labels: list[str], x: int, y: int) -> tuple[str, str] | None:
     """The (true, predicted) labels of the cell that was clicked; None beside the matrix or on its
     diagonal."""
-    place = matrix_picture.cell_at(x, y, len(labels))
+    place = confusion_matrix.cell_at(x, y, len(labels))
     if place is None or place[0] == place[1]:
         return None
     return labels[place[0]], labels[place[1]]
@@ -183,7 +185,7 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> str:
     if mean is not None:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=150)
-        picture = report.figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
+        picture = html.figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
     return f'<div class="shared">{picture}<p>{" ".join(parts)}</p></div>'
 
 
@@ -202,7 +204,7 @@ def worst_slices(audit: Audit, f: Filters) -> str:
         ]
         for s in chosen.itertuples()
     ]
-    return report.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
+    return html.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
 
 
 def suspects(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
@@ -220,9 +222,9 @@ def detail(audit: Audit, head: str, identity: str) -> str:
         kind: text.format(true=t.true, predicted=t.predicted) for kind, text in gallery.WHAT.items()
     }
     photo = audit.photo(identity)
-    pictures = [] if photo is None else [report.figure(gallery.resized(photo, 320), "the photo")]
+    pictures = [] if photo is None else [html.figure(gallery.resized(photo, 320), "the photo")]
     pictures += [
-        report.figure(drawn, words[kind])
+        html.figure(drawn, words[kind])
         for kind in gallery.WHAT
         if (drawn := gallery.picture(audit, head, identity, kind, 320)) is not None
     ]
@@ -235,7 +237,7 @@ def detail(audit: Audit, head: str, identity: str) -> str:
             "prediction's: the difference map's sum, with the biases"
         )
     near = "".join(
-        report.figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
+        html.figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
         for label in dict.fromkeys(x for x in (t.true, t.predicted) if x)
         for i in gallery.neighbours(audit, head, identity, label, 3)
     )

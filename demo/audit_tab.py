@@ -11,9 +11,9 @@ from demo import audit_handlers as handlers
 from demo.audit_handlers import Filters
 from demo.handlers import note
 from demo.inputs import choice_input
-from fashion_xai import gallery
-from fashion_xai.audited import Audit
-from fashion_xai.verdicts import VERDICTS
+from fashion_xai.audit import gallery
+from fashion_xai.audit.annotations import VERDICTS
+from fashion_xai.audit.results import Audit
 
 CSS = """
 .detail .row, .shared {display: flex; flex-wrap: wrap; gap: 12px; align-items: flex-start;}

@@ -19,8 +19,11 @@ from demo.busy import Busy
 from demo.crowd import BULK, Crowd
 from demo.decoder import GONE, Decoder
 from demo.routes import UPLOAD
-from fashion_xai import FashionClassifier, gallery, images, report
-from fashion_xai.images import ImageError
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import gallery
+from fashion_xai.data import files, images
+from fashion_xai.data.images import ImageError
+from fashion_xai.viz import html
 
 PHOTOS = 200
 """In one batch; the rest is counted and the first of it named as not done."""
@@ -128,7 +131,7 @@ def csv_text(attributes: Sequence[str], rows: Sequence[Done]) -> str:
             cells += [found["label"], found["probability"]]
         cells += [row.answer["one_product"] if row.answer else None, row.reason]
         lines.append(cells)
-    return report.csv_text(header, lines)
+    return files.csv_text(header, lines)
 
 
 def progress(rows: Sequence[Done], total: int) -> str:
@@ -215,7 +218,7 @@ def _bytes(source: Path | tuple[Path, str]) -> bytes:
 def _row(attributes: Sequence[str], row: Done) -> str:
     picture = ""
     if row.thumbnail is not None:
-        picture = f'<img src="{report.data_uri(row.thumbnail)}" alt="">'
+        picture = f'<img src="{html.data_uri(row.thumbnail)}" alt="">'
     name = row.name if len(row.name) <= 80 else f"…{row.name[-79:]}"
     if row.answer is None:
         cells = f'<td class="bad" colspan="{len(attributes)}">{escape(row.reason)}</td>'

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from demo.busy import Busy
-from fashion_xai import FashionClassifier, images
-from fashion_xai.records import Reading
+from fashion_xai import FashionClassifier
+from fashion_xai.data import images
+from fashion_xai.models.outputs import Reading
 
 MOST = 16
 """Photos in a forward pass: larger batches are hardly faster, and everyone in one waits for all."""

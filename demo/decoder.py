@@ -21,8 +21,8 @@ import numpy as np
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from demo.busy import Busy
-from fashion_xai import images
-from fashion_xai.images import ImageError
+from fashion_xai.data import images
+from fashion_xai.data.images import ImageError
 
 SECONDS = 10.0
 """For one photo. The largest honest one, 50 megapixels of PNG, takes about two."""

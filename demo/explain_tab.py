@@ -17,7 +17,9 @@ from demo.busy import Busy
 from demo.crowd import MOST
 from demo.inputs import choice_input, photo_input
 from demo.results import PAGE, Results
-from fashion_xai import ImageError, methods, overlay, report
+from fashion_xai import ImageError
+from fashion_xai.maps import methods
+from fashion_xai.viz import html, overlay
 
 HERE = Path(__file__).resolve().parent
 OPACITY = 70
@@ -206,7 +208,7 @@ def build(analyses: Analyses, results: Results) -> None:
                 table = whatif.compare(classifier, analysis.reading, crowd.read, changed)
         except Busy as error:
             return handlers.message(str(error))
-        picture = f'<img src="{report.data_uri(changed)}" alt="the photo with the part hidden">'
+        picture = f'<img src="{html.data_uri(changed)}" alt="the photo with the part hidden">'
         return f'<div class="shared">{picture}{table}</div>'
 
     def predict(photo):

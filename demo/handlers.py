@@ -10,8 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fashion_xai import FashionClassifier, methods, overlay, report, sheet, trust_card
-from fashion_xai.records import Explanation, Reading
+from fashion_xai import FashionClassifier
+from fashion_xai.maps import methods
+from fashion_xai.models.outputs import Explanation, Reading
+from fashion_xai.trust import card as trust_card
+from fashion_xai.viz import contact_sheet, html, overlay
 
 SIDE = 480
 """Longest side in pixels at which the page shows a photo."""
@@ -101,7 +104,7 @@ def shown_photo(analysis: Analysis | None) -> str:
     """The photo, sent once; the page blends it with each map."""
     if analysis is None:
         return ""
-    return f'<img src="{report.data_uri(analysis.photo)}" alt="your photo">'
+    return f'<img src="{html.data_uri(analysis.photo)}" alt="your photo">'
 
 
 def result_page(classifier: FashionClassifier, analysis: Analysis, maps: list[Explanation]) -> str:
@@ -111,10 +114,10 @@ def result_page(classifier: FashionClassifier, analysis: Analysis, maps: list[Ex
         f"<figcaption>{escape(_what(e))}: {percent(e.prediction.probability)}</figcaption></figure>"
         for e in maps
     )
-    return report.page(
+    return html.page(
         "What is it, and what tells you so?",
         f'<div class="sheet">{figures}</div>',
-        report.paragraph("This page is forgotten an hour after it was made."),
+        html.paragraph("This page is forgotten an hour after it was made."),
     )
 
 
@@ -124,7 +127,7 @@ def sheet_and_json(
     """The contact sheet as PNG, and answers and raw maps as JSON."""
     card = classifier.bundle.trust
     badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
-    drawn = sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
+    drawn = contact_sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
     found = {
         **answer(classifier, analysis.reading),
         "maps": {e.prediction.attribute: _raw(e) for e in maps},
@@ -221,7 +224,7 @@ def _view(classifier: FashionClassifier, e: Explanation) -> str:
 def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) -> str:
     signed = e.against is not None
     drawn = overlay.blend(analysis.photo, e.heatmap, e.box, classifier.size, signed=signed)
-    return report.data_uri(drawn)
+    return html.data_uri(drawn)
 
 
 def _what(e: Explanation) -> str:

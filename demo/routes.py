@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fashion_xai import images
+from fashion_xai.data import images
 
 JSON = 1_000_000
 """Bytes of a body that is no file."""

@@ -30,8 +30,10 @@ from demo.queue_guard import QueueGuard
 from demo.results import Results
 from demo.storage import SECONDS, Janitor, Storage, trim
 from demo.visitors import Proxies, Visitors, rate
-from fashion_xai import BundleError, Catalogue, FashionClassifier, images, verdicts
-from fashion_xai.audited import Audit
+from fashion_xai import BundleError, Catalogue, FashionClassifier
+from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit.results import Audit
+from fashion_xai.data import images
 
 SESSIONS = 20
 """That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""

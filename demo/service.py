@@ -19,8 +19,11 @@ from demo.busy import Busy
 from demo.gate import Forwarded, Gate, Login
 from demo.results import PAGE, Results
 from demo.visitors import Proxies
-from fashion_xai import ImageError, images, methods, report
-from fashion_xai.bundle import MODEL
+from fashion_xai import ImageError
+from fashion_xai.data import images
+from fashion_xai.maps import methods
+from fashion_xai.models.bundle import MODEL
+from fashion_xai.viz import html
 
 HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -80,8 +83,8 @@ def options(
         file = request.path_params.get("file", PAGE)
         found = results.find(request.path_params["name"], file)
         if found is None:
-            gone = report.paragraph("It was never there, or it was forgotten after its time.")
-            return HTMLResponse(report.page("No such result", gone), 404)
+            gone = html.paragraph("It was never there, or it was forgotten after its time.")
+            return HTMLResponse(html.page("No such result", gone), 404)
         kind = TYPES.get(Path(file).suffix, "application/octet-stream")
         headers = {} if file == PAGE else {"content-disposition": f'attachment; filename="{file}"'}
         return Response(found, media_type=kind, headers=headers)

@@ -9,11 +9,13 @@ from html import escape
 
 import cv2
 import numpy as np
+from fashion_xai.maps.geometry import blurred
 
 from demo.handlers import Analysis, percent
-from fashion_xai import FashionClassifier, methods, overlay
-from fashion_xai.occlusion import blurred
-from fashion_xai.records import Reading
+from fashion_xai import FashionClassifier
+from fashion_xai.maps import methods
+from fashion_xai.models.outputs import Reading
+from fashion_xai.viz import overlay
 
 SHARE = 0.2
 """Of the photo: what "hide what this head looked at" hides."""

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from fashion_xai._version import __version__
 
 if TYPE_CHECKING:
-    from fashion_xai.bundle import BundleError
-    from fashion_xai.catalogue import Catalogue, CatalogueError
     from fashion_xai.classifier import RUNNER_UP, FashionClassifier
-    from fashion_xai.images import ImageError
-    from fashion_xai.labels import ATTRIBUTES, Taxonomy, Vocabulary
-    from fashion_xai.records import Explanation, Prediction
+    from fashion_xai.data.catalogue import Catalogue, CatalogueError
+    from fashion_xai.data.images import ImageError
+    from fashion_xai.data.labels import ATTRIBUTES, Taxonomy, Vocabulary
+    from fashion_xai.maps import cams, methods
+    from fashion_xai.models.bundle import BundleError
+    from fashion_xai.models.outputs import Explanation, Prediction
+    from fashion_xai.network import Network
 
 __all__ = [
     "ATTRIBUTES",
@@ -24,25 +26,30 @@ __all__ = [
     "Explanation",
     "FashionClassifier",
     "ImageError",
+    "Network",
     "Prediction",
     "Taxonomy",
     "Vocabulary",
     "__version__",
+    "cams",
+    "methods",
 ]
 
 _HOMES = {
-    "ATTRIBUTES": "labels",
+    "ATTRIBUTES": "data.labels",
     "RUNNER_UP": "classifier",
-    "BundleError": "bundle",
-    "Catalogue": "catalogue",
-    "CatalogueError": "catalogue",
-    "Explanation": "records",
+    "BundleError": "models.bundle",
+    "Catalogue": "data.catalogue",
+    "CatalogueError": "data.catalogue",
+    "Explanation": "models.outputs",
     "FashionClassifier": "classifier",
-    "ImageError": "images",
-    "Prediction": "records",
-    "Taxonomy": "labels",
-    "Vocabulary": "labels",
+    "ImageError": "data.images",
+    "Network": "network",
+    "Prediction": "models.outputs",
+    "Taxonomy": "data.labels",
+    "Vocabulary": "data.labels",
 }
+_MODULES = {"cams": "maps.cams", "methods": "maps.methods"}
 
 
 def __getattr__(name: str) -> Any:
@@ -50,6 +57,8 @@ def __getattr__(name: str) -> Any:
 
     Whoever only reads pictures, as the demo's decoding processes do, never loads TensorFlow.
     """
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

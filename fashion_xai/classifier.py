@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fashion_xai import bundle, images, methods
-from fashion_xai.abstention import Familiarity
-from fashion_xai.decoding import Decoder
-from fashion_xai.images import ImageLike
-from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.data import images
+from fashion_xai.data.images import ImageLike
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.maps import methods
+from fashion_xai.models import bundle
+from fashion_xai.models.decoding import Decoder
+from fashion_xai.models.ood import Familiarity
+from fashion_xai.models.outputs import Explanation, Prediction, Reading
 from fashion_xai.network import Network, UnsuitableModel
-from fashion_xai.records import Explanation, Prediction, Reading
 
 BATCH_SIZE = 32
 
@@ -135,9 +137,9 @@ class FashionClassifier:
 
         Args:
             photos: one photo, or a list of them.
-            method: a name of :mod:`fashion_xai.methods`. The default explains the log-odds, why
-                this label rather than its rivals, along the photo's edges; "gradcam-odds" is the
-                same in the network's own cells. The cells of "gradcam" sum to the logit.
+            method: a name of :mod:`fashion_xai.maps.methods`. The default explains the log-odds,
+                why this label rather than its rivals, along the photo's edges; "gradcam-odds" is
+                the same in the network's own cells. The cells of "gradcam" sum to the logit.
             attributes: which heads; None for all.
             targets: attribute → label to explain; the predicted one where not given. Of several
                 labels the mean of their logits is explained.

@@ -134,7 +134,7 @@ def _below_the_pooling(tensor, where: str):
         raise UnsuitableModel(
             f"{where}: expected it on GlobalAveragePooling2D, dropout in between allowed. "
             f"Received: {type(layer).__name__} ({layer.name!r}). There is no closed form for it; "
-            "fashion_xai.gradients and fashion_xai.occlusion explain such a model."
+            "fashion_xai.maps.gradients and fashion_xai.maps.occlusion explain such a model."
         )
     if layer.data_format != "channels_last" or layer.keepdims:
         raise UnsuitableModel(

@@ -22,7 +22,7 @@ from tf_keras_vis.gradcam import Gradcam
 from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 
 from fashion_xai import FashionClassifier
-from fashion_xai.images import letterbox
+from fashion_xai.data.images import letterbox
 from tests import garments
 
 

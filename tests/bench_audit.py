@@ -19,7 +19,7 @@ import json, os, resource, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from pathlib import Path
 from fashion_xai import FashionClassifier, audit
-from fashion_xai.catalogue import Catalogue
+from fashion_xai.data.catalogue import Catalogue
 data, out, share = sys.argv[1], Path(sys.argv[2]), float(sys.argv[3])
 catalogue = Catalogue(data)
 catalogue.products = catalogue.products[: round(share * len(catalogue.products))]

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fashion_xai import FashionClassifier, audit
-from fashion_xai.audited import Audit
-from fashion_xai.bundle import SPLIT
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.split import read_split
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import engine
+from fashion_xai.audit.results import Audit
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.split import read_split
+from fashion_xai.models.bundle import SPLIT
 
 FIRST = 0.05
 """Of the ranked list."""
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         catalogue.products[i] = replace(product, labels=wrong)
         flipped.add(product.id)
     with tempfile.TemporaryDirectory() as out:
-        audit.run(classifier, catalogue, Path(out), split, "test")
+        engine.run(classifier, catalogue, Path(out), split, "test")
         opened = Audit(out)
     ranked = opened.suspicious
     ranked = ranked[ranked["attribute"] == args.head]

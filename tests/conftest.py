@@ -11,11 +11,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import pytest
 
-from fashion_xai import FashionClassifier, bundle
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import build_model, cam_layer
-from fashion_xai.split import write_split
+from fashion_xai import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.data.split import write_split
+from fashion_xai.models import bundle
+from fashion_xai.models.efficientnet import build_model, cam_layer
 from tests import garments
 
 ROOT = Path(__file__).resolve().parents[1]

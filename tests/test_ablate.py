@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_xai.table import Table
+from fashion_xai.data.schema import Table
 from tests import garments
 from training import ablate, config
 

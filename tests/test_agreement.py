@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from fashion_xai.agreement import compare_heads
-from fashion_xai.faithfulness import pointing
-from fashion_xai.silhouette import silhouette
+from fashion_xai.data.masks import silhouette
+from fashion_xai.trust.agreement import compare_heads
+from fashion_xai.trust.faithfulness import pointing
 from tests import garments
 
 KINDS = ("shirt", "bag", "dress", "trousers")

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier, attention, bundle
-from fashion_xai.model import BACKBONE_LAYER, POOLING_LAYER, build_model, cam_layer
+from fashion_xai import FashionClassifier
+from fashion_xai.models import attention, bundle
+from fashion_xai.models.efficientnet import BACKBONE_LAYER, POOLING_LAYER, build_model, cam_layer
 from tests import garments
 from training.transfer import transfer
 

@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix
 
-from fashion_xai import FashionClassifier, audit, confusions, files
+from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
-from fashion_xai.audited import Audit
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.decoding import softmax
+from fashion_xai.audit import confusions, engine
+from fashion_xai.audit.results import Audit
+from fashion_xai.data import files
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.models.decoding import softmax
 from tests import garments
 from tests.conftest import ROOT
 
@@ -35,7 +37,7 @@ def audited(drawn, small_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("audit")
     classifier = FashionClassifier.load(small_bundle)
     catalogue = Catalogue(drawn)
-    audit.run(classifier, catalogue, out)
+    engine.run(classifier, catalogue, out)
     return classifier, catalogue, Audit(out, catalogue)
 
 
@@ -65,7 +67,7 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
     wrong = 0
     for product in catalogue.products[::5]:
         photo = catalogue.photo(product)
-        own = classifier.explain(photo, audit.METHOD)
+        own = classifier.explain(photo, engine.METHOD)
         for head, e in own.items():
             assert_close(opened.map(product.id, head), e.heatmap)
             assert opened.value(product.id, f"{head}_evidence") == pytest.approx(
@@ -90,7 +92,7 @@ def test_maps_are_those_of_explain_and_the_difference_sums_to_the_gap(audited):
             rest = gap - biases[true] + biases[said]
             assert found.sum() == pytest.approx(rest, abs=1e-2)
             theirs = classifier.explain(
-                photo, audit.METHOD, attributes=[head], targets={head: true}
+                photo, engine.METHOD, attributes=[head], targets={head: true}
             )[head]
             assert_close(opened.map(product.id, head, "true_map"), theirs.heatmap)
     assert wrong > 3
@@ -141,17 +143,17 @@ def test_a_killed_audit_goes_on_to_the_same_file(drawn, small_bundle, tmp_path):
 
     assert start(tmp_path / "whole").wait() == 0
     killed = start(tmp_path / "killed")
-    parts = tmp_path / "killed" / audit.PARTS
+    parts = tmp_path / "killed" / engine.PARTS
     while len(list(parts.glob("*.parquet"))) < 2 and killed.poll() is None:
         time.sleep(0.005)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert not (tmp_path / "killed" / audit.SUMMARY).exists()
+    assert not (tmp_path / "killed" / engine.SUMMARY).exists()
     before = {file.name: file.stat().st_mtime_ns for file in parts.glob("*.parquet")}
     assert 2 <= len(before) < 6
     again = start(tmp_path / "killed")
     assert again.wait() == 0
-    whole, resumed = (tmp_path / x / audit.PRODUCTS for x in ("whole", "killed"))
+    whole, resumed = (tmp_path / x / engine.PRODUCTS for x in ("whole", "killed"))
     assert whole.read_bytes() == resumed.read_bytes()
     assert pq.read_table(whole).num_rows == 24 and not parts.exists()
 
@@ -159,7 +161,7 @@ def test_a_killed_audit_goes_on_to_the_same_file(drawn, small_bundle, tmp_path):
 def test_an_unfinished_audit_of_something_else_is_not_gone_on_with(
     drawn, small_bundle, tmp_path, capsys
 ):
-    parts = tmp_path / audit.PARTS
+    parts = tmp_path / engine.PARTS
     parts.mkdir()
     (parts / "settings.json").write_text(json.dumps({"model": "another"}))
     args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
@@ -200,10 +202,10 @@ def test_one_head_can_be_reported_alone(drawn, small_bundle, tmp_path, capsys):
 
 
 def test_what_is_left_out_is_listed_with_its_reason(nasty):
-    rejected = pd.read_csv(nasty / audit.REJECTED, dtype=str).set_index("id")["reason"]
+    rejected = pd.read_csv(nasty / engine.REJECTED, dtype=str).set_index("id")["reason"]
     assert set(rejected.index) == {"9999", "1003", "1100"}
     assert "no photo" in rejected["1003"] and "not a photo" in rejected["1100"]
-    summary = json.loads((nasty / audit.SUMMARY).read_text())
+    summary = json.loads((nasty / engine.SUMMARY).read_text())
     assert (summary["audited"], summary["rejected"]) == (22, 3)
     assert summary["heads"]["season"]["labelled"] == 21  # one has none
 
@@ -224,10 +226,10 @@ def test_evil_texts_are_inert(nasty):
 def test_only_a_finished_audit_can_be_opened(tmp_path, nasty):
     with pytest.raises(ValueError, match="no finished audit"):
         Audit(tmp_path)
-    (tmp_path / audit.SUMMARY).write_text('{"format": 99}')
+    (tmp_path / engine.SUMMARY).write_text('{"format": 99}')
     with pytest.raises(ValueError, match="Received: 99"):
         Audit(tmp_path)
-    (tmp_path / audit.SUMMARY).write_bytes((nasty / audit.SUMMARY).read_bytes())
+    (tmp_path / engine.SUMMARY).write_bytes((nasty / engine.SUMMARY).read_bytes())
     with pytest.raises(ValueError, match="no products"):
         Audit(tmp_path)
 
@@ -241,31 +243,31 @@ def test_only_a_finished_audit_can_be_opened(tmp_path, nasty):
 )
 def test_a_table_without_its_columns_is_refused_in_words(audited, tmp_path, change, complaint):
     copy = shutil.copytree(audited[2].folder, tmp_path / "audit")
-    pq.write_table(change(pq.read_table(copy / audit.PRODUCTS)), copy / audit.PRODUCTS)
+    pq.write_table(change(pq.read_table(copy / engine.PRODUCTS)), copy / engine.PRODUCTS)
     with pytest.raises(ValueError, match=complaint):
         Audit(copy)
 
 
 def test_a_summary_that_lacks_something_or_a_broken_table_is_refused_in_words(audited, tmp_path):
     copy = shutil.copytree(audited[2].folder, tmp_path / "audit")
-    (copy / audit.PRODUCTS).write_bytes(b"no parquet")
+    (copy / engine.PRODUCTS).write_bytes(b"no parquet")
     with pytest.raises(ValueError, match="no readable audit"):
         Audit(copy)
-    summary = json.loads((copy / audit.SUMMARY).read_text())
+    summary = json.loads((copy / engine.SUMMARY).read_text())
     del summary["labels"]
-    (copy / audit.SUMMARY).write_text(json.dumps(summary))
+    (copy / engine.SUMMARY).write_text(json.dumps(summary))
     with pytest.raises(ValueError, match="expected labels too"):
         Audit(copy)
-    (copy / audit.SUMMARY).write_text("[" * 100_000)
+    (copy / engine.SUMMARY).write_text("[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         Audit(copy)
 
 
 def test_two_audits_do_not_write_into_one_folder(audited, tmp_path):
     classifier, catalogue, _ = audited
-    with files.lock(tmp_path / audit.SUMMARY), pytest.raises(ValueError, match="is in use"):
-        audit.run(classifier, catalogue, tmp_path)
-    assert audit.run(classifier, catalogue, tmp_path)["audited"] == len(catalogue.products)
+    with files.lock(tmp_path / engine.SUMMARY), pytest.raises(ValueError, match="is in use"):
+        engine.run(classifier, catalogue, tmp_path)
+    assert engine.run(classifier, catalogue, tmp_path)["audited"] == len(catalogue.products)
 
 
 def test_entropy_of_an_even_head_by_hand():

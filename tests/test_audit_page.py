@@ -8,9 +8,11 @@ import pytest
 
 from demo import audit_handlers as handlers
 from demo.audit_handlers import ANY, Filters
-from fashion_xai import FashionClassifier, audit, confusions, matrix_picture, verdicts
-from fashion_xai.audited import Audit
-from fashion_xai.catalogue import Catalogue
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import annotations, confusions, engine
+from fashion_xai.audit.results import Audit
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.viz import confusion_matrix
 from tests.server import start
 
 HEAD = "season"
@@ -19,7 +21,7 @@ HEAD = "season"
 @pytest.fixture(scope="module")
 def folder(drawn, small_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("audit")
-    audit.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
+    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
     return out
 
 
@@ -50,21 +52,21 @@ def test_filters_by_hand(opened):
 def test_the_cell_under_a_click_is_the_pair_that_is_drawn_there():
     labels = ["a", "b", "c"]
     frame = pd.DataFrame([[0, 5, 0], [0, 0, 0], [0, 0, 0]], labels, labels)
-    picture = matrix_picture.draw(frame, "drawn")
+    picture = confusion_matrix.draw(frame, "drawn")
     corners = [middle(i, j) for i in range(3) for j in range(3)]
     dark = [picture[y - 8, x - 8].mean() for x, y in corners]
     assert int(np.argmin(dark)) == 1  # row a, column b: where a click is
     assert handlers.cell(labels, *middle(0, 1)) == ("a", "b")
     assert handlers.cell(labels, *middle(1, 1)) is None  # the diagonal is no confusion
     assert handlers.cell(labels, 3, 3) is None
-    assert matrix_picture.cell_at(*middle(2, 0), 3) == (2, 0)
+    assert confusion_matrix.cell_at(*middle(2, 0), 3) == (2, 0)
 
 
 def middle(row, column):
-    cell = matrix_picture.CELL
+    cell = confusion_matrix.CELL
     return (
-        matrix_picture.NAMES + column * cell + cell // 2,
-        matrix_picture.EDGE + row * cell + cell // 2,
+        confusion_matrix.NAMES + column * cell + cell // 2,
+        confusion_matrix.EDGE + row * cell + cell // 2,
     )
 
 
@@ -141,7 +143,7 @@ def test_from_the_matrix_to_a_verdict_on_disk(
         page.get_by_label("label wrong").check()
         page.locator("#keep").click()
         page.wait_for_selector("#kept:has-text('1 verdicts in verdicts.csv')")
-        (kept,) = verdicts.read(file).values()
+        (kept,) = annotations.read(file).values()
         assert (kept.id, kept.attribute, kept.verdict) == (ids[0], "articleType", "label wrong")
         assert (kept.label, kept.suggested) == (pair["true"], pair["predicted"])
 

@@ -8,7 +8,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from fashion_xai import ImageError, images
+from fashion_xai import ImageError
+from fashion_xai.data import images
 from tests.bad_uploads import ANSWER, EITHER, MESSAGE, PHOTO, corpus, encoded, turned
 from tests.server import start
 

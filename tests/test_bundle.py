@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_xai import bundle
-from fashion_xai.bundle import BundleError
+from fashion_xai.models import bundle
+from fashion_xai.models.bundle import BundleError
 
 
 @pytest.fixture

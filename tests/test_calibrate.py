@@ -6,11 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier, bundle, metrics
-from fashion_xai.abstention import Familiarity
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.decoding import softmax
-from fashion_xai.split import write_split
+from fashion_xai import FashionClassifier, metrics
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.split import write_split
+from fashion_xai.models import bundle
+from fashion_xai.models.decoding import softmax
+from fashion_xai.models.ood import Familiarity
 from tests import garments
 from training import calibrate
 from training.answers import Seen

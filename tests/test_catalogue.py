@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_xai.catalogue import Catalogue, CatalogueError, summarise
-from fashion_xai.images import ImageError
+from fashion_xai.data.catalogue import Catalogue, CatalogueError, summarise
+from fashion_xai.data.images import ImageError
 from tests import garments
 
 ROW = ["1000", "Men", "Apparel", "Topwear", "Tshirts", "Red", "Summer", "2012", "Casual", "Shirt"]

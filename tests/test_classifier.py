@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
-from fashion_xai.images import prepare
-from fashion_xai.labels import CATEGORY_PATH
+from fashion_xai.data.images import prepare
+from fashion_xai.data.labels import CATEGORY_PATH
 from tests import garments
 
 

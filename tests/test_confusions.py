@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fashion_xai import confusions
-from fashion_xai.labels import Taxonomy
+from fashion_xai.audit import confusions
+from fashion_xai.data.labels import Taxonomy
 
 TAXONOMY = Taxonomy(
     frozenset(

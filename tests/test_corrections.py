@@ -2,9 +2,9 @@
 
 import pytest
 
-from fashion_xai import verdicts
-from fashion_xai.catalogue import Product
-from fashion_xai.verdicts import Verdict
+from fashion_xai.audit import annotations
+from fashion_xai.audit.annotations import Verdict
+from fashion_xai.data.catalogue import Product
 from training import config, train
 from training.corrections import correct
 
@@ -15,9 +15,9 @@ SPLIT = {"0": "train", "1": "validation", "2": "test"}
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "verdicts.csv"
-    verdicts.add(path, Verdict("0", "season", "Summer", "Fall", "label wrong"))
-    verdicts.add(path, Verdict("1", "season", "Summer", "Fall", "model wrong"))
-    verdicts.add(path, Verdict("2", "gender", "Men", "Boys", "ambiguous"))
+    annotations.add(path, Verdict("0", "season", "Summer", "Fall", "label wrong"))
+    annotations.add(path, Verdict("1", "season", "Summer", "Fall", "model wrong"))
+    annotations.add(path, Verdict("2", "gender", "Men", "Boys", "ambiguous"))
     return path
 
 
@@ -29,7 +29,7 @@ def test_only_labels_called_wrong_change(file):
 
 
 def test_test_products_and_unknown_ones_are_refused_by_name(file):
-    verdicts.add(file, Verdict("2", "gender", "Men", "Boys", "label wrong"))
+    annotations.add(file, Verdict("2", "gender", "Men", "Boys", "label wrong"))
     with pytest.raises(ValueError, match=r"no product of the test split.* Received: 2"):
         correct(PRODUCTS, file, SPLIT)
     with pytest.raises(ValueError, match="Received: 2 gender"):

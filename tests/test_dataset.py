@@ -4,9 +4,9 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.images import letterbox, prepare
-from fashion_xai.labels import MISSING, Vocabulary
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.images import letterbox, prepare
+from fashion_xai.data.labels import MISSING, Vocabulary
 from training import dataset
 
 SIZES = [(64, 64), (96, 64)]

@@ -7,7 +7,8 @@ import pytest
 
 from demo.busy import Busy
 from demo.decoder import Decoder
-from fashion_xai import ImageError, images
+from fashion_xai import ImageError
+from fashion_xai.data import images
 from tests.attack.pictures import endless_scans, endless_strips, enormous, good, transparent
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax as scipy_softmax
 
-from fashion_xai.decoding import Decoder, softmax
-from fashion_xai.labels import Taxonomy, Vocabulary
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.models.decoding import Decoder, softmax
 
 VOCABULARY = Vocabulary(
     {

@@ -17,7 +17,9 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo import whatif
-from fashion_xai import ATTRIBUTES, images, overlay
+from fashion_xai import ATTRIBUTES
+from fashion_xai.data import images
+from fashion_xai.viz import overlay
 from tests import garments
 from tests.conftest import ROOT
 from tests.server import start

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fashion_xai import bundle
+from fashion_xai.models import bundle
 from tests import garments
 from tests.conftest import ROOT
 from training import devices, train

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_xai.catalogue import Catalogue, Product
-from fashion_xai.labels import ATTRIBUTES
+from fashion_xai.data.catalogue import Catalogue, Product
+from fashion_xai.data.labels import ATTRIBUTES
 from training import eda, splits
 
 

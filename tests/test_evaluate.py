@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from sklearn.metrics import f1_score
 
-from fashion_xai import FashionClassifier, bundle
-from fashion_xai.catalogue import Catalogue
+from fashion_xai import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.models import bundle
 from tests import garments
 from training import evaluate
 

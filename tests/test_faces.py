@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import data, transform
 
-from fashion_xai.faces import face
+from fashion_xai.data.masks import face
 from tests import garments
 
 

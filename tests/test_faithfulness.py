@@ -3,19 +3,19 @@
 import cv2
 import numpy as np
 import pytest
+from fashion_xai.maps.geometry import inside
 
-from fashion_xai import controls
-from fashion_xai.faithfulness import (
+from fashion_xai.data.images import Box
+from fashion_xai.trust import controls
+from fashion_xai.trust.faithfulness import (
     SHARES,
     Case,
     area,
     importance_order,
     impute,
-    inside,
     measure,
     pointing,
 )
-from fashion_xai.images import Box
 
 SIZE = (64, 48)
 WHOLE = Box(0, 0, *SIZE)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier, audit, confusions, gallery
-from fashion_xai.audited import Audit
-from fashion_xai.catalogue import Catalogue
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import confusions, engine, gallery
+from fashion_xai.audit.results import Audit
+from fashion_xai.data.catalogue import Catalogue
 
 HEAD = "season"
 
@@ -13,7 +14,7 @@ HEAD = "season"
 @pytest.fixture(scope="module")
 def opened(drawn, small_bundle, tmp_path_factory):
     out = tmp_path_factory.mktemp("audit")
-    audit.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
+    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
     return Audit(out, Catalogue(drawn))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from fashion_xai import gradients, methods
+from fashion_xai.maps import gradients, methods
 from tests import garments
 
 

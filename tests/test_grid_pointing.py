@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fashion_xai import methods
-from fashion_xai.grid_pointing import CHANCE, compose, play
+from fashion_xai.maps import methods
+from fashion_xai.trust.pointing_game import CHANCE, compose, play
 from tests import garments
 
 DRAWN = {"Tshirts": "tshirt", "Trousers": "trousers", "Handbags": "bag", "Casual Shoes": "shoe"}

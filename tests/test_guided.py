@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from fashion_xai.guided import along_edges
+from fashion_xai.maps.guided_filter import along_edges
 
 RNG = np.random.default_rng(0)
 

@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from demo import handlers
-from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError, images, methods, trust_card
-from fashion_xai.labels import Vocabulary
+from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
+from fashion_xai.data import images
+from fashion_xai.data.labels import Vocabulary
+from fashion_xai.maps import methods
+from fashion_xai.trust import card as trust_card
 from tests import garments
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_xai import images
-from fashion_xai.images import ImageError, letterbox, load, prepare
+from fashion_xai.data import images
+from fashion_xai.data.images import ImageError, letterbox, load, prepare
 from tests import garments
 
 

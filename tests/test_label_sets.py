@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fashion_xai import bundle, table
-from fashion_xai.catalogue import Catalogue, Product
-from fashion_xai.labels import MISSING, Vocabulary
-from fashion_xai.table import Table
+from fashion_xai.data import schema
+from fashion_xai.data.catalogue import Catalogue, Product
+from fashion_xai.data.labels import MISSING, Vocabulary
+from fashion_xai.data.schema import Table
+from fashion_xai.models import bundle
 from tests import garments
 from training import calibrate, config, dataset, evaluate, splits, train
 from training.also import Labelled, Other, read
@@ -69,7 +70,7 @@ def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_
     (tmp_path / "kids.json").write_text(json.dumps({"kids=True": WORDS["kids=True"]}))
     text = {"file": "phone.csv", "label": "label", "words": ["map.json", "kids.json"]}
     (tmp_path / "phone.json").write_text(json.dumps(text))
-    found = table.read(tmp_path / "phone.json")
+    found = schema.read(tmp_path / "phone.json")
     assert found.words == {k: WORDS[k] for k in ("Pants", "kids=True")}
     assert Table.from_json(json.loads(json.dumps(found.to_json()))) == found
     assert found.needed == ["id", "label", "kids"]
@@ -88,10 +89,10 @@ def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_
 def test_maps_of_another_form_are_refused_in_words(tmp_path, text, complaint):
     (tmp_path / "map.json").write_text(text)
     with pytest.raises(ValueError, match=complaint):
-        table.read_words([tmp_path / "map.json"])
+        schema.read_words([tmp_path / "map.json"])
     (tmp_path / "d.json").write_text('{"colour": 1}')
     with pytest.raises(ValueError, match=r"Received: \['colour'\]"):
-        table.read(tmp_path / "d.json")
+        schema.read(tmp_path / "d.json")
 
 
 def product(number, article=None, one_of=(), group="", word=""):

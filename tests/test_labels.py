@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import LabelEncoder
 
-from fashion_xai.labels import ATTRIBUTES, MISSING, Taxonomy, Vocabulary
+from fashion_xai.data.labels import ATTRIBUTES, MISSING, Taxonomy, Vocabulary
 
 ROWS = [
     {"gender": "Women", "baseColour": "Red"},

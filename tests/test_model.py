@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from fashion_xai.model import (
+from fashion_xai.models.efficientnet import (
     DROPOUT_LAYER,
     POOLING_LAYER,
     build_model,

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from fashion_xai import cams
-from fashion_xai.bundle import BundleError, update_card
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.maps import cams
+from fashion_xai.models.bundle import BundleError, update_card
 from fashion_xai.network import Network, UnsuitableModel
 
 PHOTO = (32, 24, 3)
@@ -66,7 +66,7 @@ BAD = {
         pooled(i)
     ),
     "Received: Softmax.*behind the model": lambda i: layers.Softmax()(layers.Dense(3)(pooled(i))),
-    "Received: Dense.*gradients and fashion_xai.occlusion": lambda i: layers.Dense(3)(
+    "Received: Dense.*gradients and fashion_xai.maps.occlusion": lambda i: layers.Dense(3)(
         layers.Dense(9, activation="relu")(pooled(i))
     ),
     "Received: GlobalMaxPooling2D": lambda i: layers.Dense(3)(

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from fashion_xai.maps.geometry import blurred
 
-from fashion_xai.occlusion import blurred, occlusion, windows
+from fashion_xai.maps.occlusion import occlusion, windows
 
 
 def test_windows_by_hand():

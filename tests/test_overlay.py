@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fashion_xai import overlay
-from fashion_xai.images import SIZE, letterbox
+from fashion_xai.data.images import SIZE, letterbox
+from fashion_xai.viz import overlay
 from tests import garments
 
 

@@ -7,7 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from fashion_xai import report
+from fashion_xai.data import files
+from fashion_xai.viz import html as report
 
 FULL = Path("/dev/full")
 NASTY = '<script>alert("x")</script>'
@@ -30,7 +31,7 @@ def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
     assert not re.search(r'(src|href)="(?!data:)', html) and "@import" not in html
     for number in ("1,234", "0.500", "91.0", "88.2–93.8"):
         assert f'<td class="n">{number}</td>' in html
-    report.write(tmp_path / "page.html", html)
+    files.write(tmp_path / "page.html", html)
     assert (tmp_path / "page.html").read_text() == html
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
 
@@ -41,6 +42,6 @@ def test_a_full_disk_leaves_no_part_and_keeps_the_old_file(tmp_path, monkeypatch
     whole = Path.write_bytes
     monkeypatch.setattr(Path, "write_bytes", lambda p, data: p.touch() or whole(FULL, data))
     with pytest.raises(OSError, match="No space left"):
-        report.write(tmp_path / "page.html", "new")
+        files.write(tmp_path / "page.html", "new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
     assert (tmp_path / "page.html").read_text() == "old"

@@ -3,24 +3,24 @@
 import numpy as np
 import pytest
 
-from fashion_xai import sanity
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.trust import randomization
 from tests import garments
 
 
 def test_similarity_by_hand():
     one = np.arange(12, dtype=np.float32).reshape(4, 3)
-    assert sanity.similarity(one, 3 * one - 5) == pytest.approx(1)
-    assert sanity.similarity(one, -one) == pytest.approx(-1)
-    assert sanity.similarity(one, np.zeros((4, 3))) == 0
+    assert randomization.similarity(one, 3 * one - 5) == pytest.approx(1)
+    assert randomization.similarity(one, -one) == pytest.approx(-1)
+    assert randomization.similarity(one, np.zeros((4, 3))) == 0
     large = np.repeat(np.repeat(one, 2, 0), 2, 1)
-    assert sanity.similarity(one, large) > 0.9  # sizes may differ
+    assert randomization.similarity(one, large) > 0.9  # sizes may differ
 
 
 def test_the_heads_go_first_and_every_layer_once(small_bundle):
     model = FashionClassifier.load(small_bundle).bundle.model
     heads = ("gender", "season")
-    groups = sanity._stages(model, heads, 4)
+    groups = randomization._stages(model, heads, 4)
     assert [layer.name for layer in groups[0]] == list(heads)
     names = [layer.name for group in groups for layer in group]
     assert len(names) == len(set(names)) and len(groups) == 4
@@ -33,7 +33,7 @@ def test_random_weights_change_the_maps_and_leave_the_bundle_alone(shipped):
     photos = [garments.draw(kind, seed=3) for kind in ("shirt", "bag", "dress")]
     before = shipped.predict(photos)
     names = ["gradcam", "eigencam"]
-    answer = sanity.cascade(shipped, photos, names, ["articleType"], stages=2)
+    answer = randomization.cascade(shipped, photos, names, ["articleType"], stages=2)
     grad, eigen = (answer[name]["articleType"] for name in names)
     assert grad[0]["layers"] == 6
     assert grad[0]["mean"] < 0.9 and grad[1]["mean"] < 0.9

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fashion_xai import FashionClassifier
-from fashion_xai.sheet import caption, contact_sheet, peak_of
+from fashion_xai.viz.contact_sheet import caption, contact_sheet, peak_of
 from tests import garments
 
 

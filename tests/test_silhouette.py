@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion_xai.silhouette import silhouette
+from fashion_xai.data.masks import silhouette
 from tests import garments
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fashion_xai.slices import error_slices
+from fashion_xai.audit.slices import error_slices
 
 
 def table(rate_of_red: float, n: int = 400, seed: int = 0) -> pd.DataFrame:

@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fashion_xai.catalogue import Catalogue, Product
-from fashion_xai.split import read_split, write_split
+from fashion_xai.data.catalogue import Catalogue, Product
+from fashion_xai.data.split import read_split, write_split
 from tests import garments
 from training import splits
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fashion_xai.silhouette import silhouette
+from fashion_xai.data.masks import silhouette
 from tests import garments
 from training.stress import STRESSES, scenes
 

@@ -18,8 +18,8 @@ FORBIDDEN = {
 GRADIO = tuple(f"demo/{name}.py" for name in ("server", "inputs", "uploads", "queue_guard", *TABS))
 ALLOWED_ONLY_IN = {
     "gradio": GRADIO,
-    "tf_keras_vis": ("fashion_xai/gradients.py",),
-    "shap": ("fashion_xai/shapley.py",),
+    "tf_keras_vis": ("fashion_xai/maps/gradients.py",),
+    "shap": ("fashion_xai/maps/shapley.py",),
 }
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
@@ -41,7 +41,7 @@ def test_imports_run_one_way(path):
     assert not names & FORBIDDEN[place.split("/")[0]]
     for name, only in ALLOWED_ONLY_IN.items():
         assert name not in names or place in only
-    if place == "fashion_xai/cams.py":
+    if place == "fashion_xai/maps/cams.py":
         assert names <= {"__future__", "numpy"}
 
 
@@ -50,6 +50,33 @@ def test_the_library_and_the_training_do_not_need_tensorflow_by_name():
     for path in FILES:
         if path != ROOT / "training" / "devices.py":  # MirroredStrategy has no other name
             assert "tensorflow" not in imported(path), path
+
+
+WINGS = (
+    "metrics",
+    "data",
+    "models",
+    "network",
+    "maps",
+    "viz",
+    "classifier",
+    "trust",
+    "audit",
+    "cli",
+)
+"""The library from the ground up: each imports from itself and from those before it only."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "fashion_xai").rglob("*.py")), ids=str)
+def test_no_arrow_points_upward_between_the_wings(path):
+    wing = path.relative_to(ROOT / "fashion_xai").parts[0].removesuffix(".py")
+    if wing in ("__init__", "__main__", "_version"):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fashion_xai"):
+            _, _, inside = node.module.partition(".")
+            for name in [inside.split(".")[0]] if inside else [alias.name for alias in node.names]:
+                assert WINGS.index(name) <= WINGS.index(wing), f"{path}:{node.lineno}"
 
 
 def requirements(lines) -> dict[str, str]:

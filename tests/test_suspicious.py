@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fashion_xai import FashionClassifier, audit, bundle
-from fashion_xai.audited import Audit
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import build_model, cam_layer, set_weights
-from fashion_xai.suspicious import label_quality, rank
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import engine
+from fashion_xai.audit.label_issues import label_quality, rank
+from fashion_xai.audit.results import Audit
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.models import bundle
+from fashion_xai.models.efficientnet import build_model, cam_layer, set_weights
 from tests import garments
 
 PER_KIND, FLIPPED = 40, 0.03
@@ -57,7 +59,7 @@ def flipped(tmp_path_factory, shipped):
         rows[i][place] = str(rng.choice(others))
     garments.write_table(folder, rows)
     classifier = FashionClassifier.load(out / "bundle")
-    audit.run(classifier, Catalogue(folder), out / "audit")
+    engine.run(classifier, Catalogue(folder), out / "audit")
     keras.backend.clear_session()
     return Audit(out / "audit"), {rows[i][0] for i in chosen}
 

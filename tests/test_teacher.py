@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from fashion_xai import FashionClassifier
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.labels import MISSING, Vocabulary
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.labels import MISSING, Vocabulary
 from training import dataset
 from training.losses import MaskedAccuracy, MaskedCrossentropy
 from training.teacher import Teacher, ask

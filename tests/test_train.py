@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier, bundle
-from fashion_xai.catalogue import Catalogue
+from fashion_xai import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.models import bundle
 from tests import garments
 from tests.conftest import ROOT
 from training import checkpoint, config, evaluate, train

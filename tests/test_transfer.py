@@ -3,11 +3,11 @@
 import keras
 import numpy as np
 
-from fashion_xai import bundle
-from fashion_xai.catalogue import Catalogue
-from fashion_xai.labels import Vocabulary
-from fashion_xai.model import build_model
-from fashion_xai.split import write_split
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.labels import Vocabulary
+from fashion_xai.data.split import write_split
+from fashion_xai.models import bundle
+from fashion_xai.models.efficientnet import build_model
 from training import train
 from training.transfer import toward, transfer
 

@@ -6,11 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
-from fashion_xai import methods, trust, trust_card
 from fashion_xai.__main__ import main
-from fashion_xai.bundle import TRUST
-from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.maps import methods
+from fashion_xai.models.bundle import TRUST
+from fashion_xai.trust import benchmark
+from fashion_xai.trust import card as trust_card
 from tests import garments
 
 FEW = [
@@ -66,11 +68,11 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bundle, tmp_path):
-    lines = (made / trust.ROWS).read_text().splitlines()
+    lines = (made / benchmark.ROWS).read_text().splitlines()
     assert len(lines) == 1 + 2 * 3
     # Killed in the middle of the fourth row.
-    (tmp_path / trust.ROWS).write_text("\n".join(lines[:4]) + "\n" + lines[4][:40])
-    card = trust.make_card(
+    (tmp_path / benchmark.ROWS).write_text("\n".join(lines[:4]) + "\n" + lines[4][:40])
+    card = benchmark.make_card(
         FashionClassifier.load(small_bundle),
         Catalogue(drawn),
         "test",
@@ -81,17 +83,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
         grids=2,
         agreement=5,
     )
-    assert (tmp_path / trust.ROWS).read_text().splitlines() == lines
+    assert (tmp_path / benchmark.ROWS).read_text().splitlines() == lines
     assert card == json.loads((made / TRUST).read_text())
 
 
 def test_fewer_photos_are_the_first_of_the_same_choice(made, drawn, small_bundle, tmp_path):
-    shutil.copy(made / trust.ROWS, tmp_path)
+    shutil.copy(made / benchmark.ROWS, tmp_path)
     args = (Catalogue(drawn), "test", 2, list(methods.CLOSED), ["season"], tmp_path)
-    card = trust.make_card(FashionClassifier.load(small_bundle), *args)
+    card = benchmark.make_card(FashionClassifier.load(small_bundle), *args)
     assert card["photos"] == 2
-    rows = [json.loads(x) for x in (made / trust.ROWS).read_text().splitlines()[1:5]]
-    expected = trust.summarise(rows)["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
+    rows = [json.loads(x) for x in (made / benchmark.ROWS).read_text().splitlines()[1:5]]
+    expected = benchmark.summarise(rows)["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
     found = card["figures"]["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
     assert found == pytest.approx(expected, abs=1e-4)
 
@@ -114,16 +116,16 @@ def test_heads_measured_one_by_one_make_one_card():
         base = {"model": "m", "split": "test", "figures": figures, "sanity": sanity, "grid": grid}
         return {**base, "rejected": [f"id {photos}"], **other}
 
-    both = trust.merged(card("season", 4), card("gender", 9))
+    both = benchmark.merged(card("season", 4), card("gender", 9))
     assert [trust_card.photos(both, h) for h in ("season", "gender", "colour")] == [4, 9, 0]
     assert both["sanity"]["maps"] == {"gradcam": {"season": [4], "gender": [9]}}
     assert both["grid"]["heads"] == {"season": 4, "gender": 9}
     assert both["rejected"] == ["id 4", "id 9"]
-    again = trust.merged(both, card("season", 5, "layercam"))
+    again = benchmark.merged(both, card("season", 5, "layercam"))
     assert trust_card.photos(again, "season") == 5
     assert set(again["sanity"]["maps"]) == {"gradcam", "layercam"}
     for old in ({}, card("gender", 9, model="n"), card("gender", 9, split="train")):
-        assert trust.merged(old, card("season", 4)) == card("season", 4)
+        assert benchmark.merged(old, card("season", 4)) == card("season", 4)
 
 
 def rows_where(gradcam, control, arrangement="placed"):
@@ -154,7 +156,7 @@ BAD = {"deletion": 0.3, "insertion": 0.5, "road": 0.1, "mufidelity": 0.2}
 
 def test_advantages_by_hand():
     """Less deletion and more of the rest is better; both count as positive."""
-    summary = trust.summarise(rows_where(GOOD, BAD))["placed"]["season"]
+    summary = benchmark.summarise(rows_where(GOOD, BAD))["placed"]["season"]
     against = summary["advantages"]["gradcam"]["centre"]
     expected = {"deletion": 0.2, "insertion": 0.3, "road": 0.4, "mufidelity": 0.4}
     for measure, value in expected.items():
@@ -172,7 +174,7 @@ def test_advantages_by_hand():
 )
 def test_verdicts(own, rival, words):
     rows = rows_where(own, rival) + rows_where(GOOD, BAD, "centred")
-    card = {"photos": 5, "figures": trust.summarise(rows)}
+    card = {"photos": 5, "figures": benchmark.summarise(rows)}
     text = trust_card.verdict(card, "season", "gradcam")
     assert text.startswith("Faithful? Product placed anywhere: ") and words in text.split(";")[0]
     assert text.endswith("in the centre: better than every map that knows nothing of the answer.")
@@ -205,7 +207,7 @@ def test_one_measure_without_a_clear_advantage_is_no_better():
     rows = rows_where(GOOD, BAD) + rows_where(GOOD, BAD, "centred")
     for i, row in enumerate(rows[:5]):
         row["figures"]["season"]["centre"]["deletion"] = 0.1 + (0.1 if i % 2 else -0.1)
-    card = {"photos": 5, "figures": trust.summarise(rows)}
+    card = {"photos": 5, "figures": benchmark.summarise(rows)}
     text = trust_card.verdict(card, "season", "gradcam")
     assert text.startswith(
         "Faithful? Product placed anywhere: no better than a blob in the centre;"
@@ -214,10 +216,10 @@ def test_one_measure_without_a_clear_advantage_is_no_better():
 
 def test_placed_products_are_whole_and_somewhere():
     photo = garments.draw("bag", "Red", (80, 60), seed=1)
-    assert trust.arrange(photo, "centred", (256, 192), np.random.default_rng(0)) is photo
+    assert benchmark.arrange(photo, "centred", (256, 192), np.random.default_rng(0)) is photo
     places = set()
     for seed in range(8):
-        placed = trust.arrange(photo, "placed", (256, 192), np.random.default_rng(seed))
+        placed = benchmark.arrange(photo, "placed", (256, 192), np.random.default_rng(seed))
         assert placed.shape == (256, 192, 3) and placed.dtype == np.uint8
         red = (placed[..., 0] > 120) & (placed[..., 1] < 70) & (placed[..., 2] < 80)
         assert red.sum() > 500

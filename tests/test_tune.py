@@ -6,7 +6,7 @@ import json
 import optuna
 import pytest
 
-from fashion_xai import bundle
+from fashion_xai.models import bundle
 from tests import garments
 from training import config, tune
 

@@ -13,7 +13,8 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from demo.uploads import REFUSAL
-from fashion_xai import ATTRIBUTES, report
+from fashion_xai import ATTRIBUTES
+from fashion_xai.viz import html
 from tests import garments
 from tests.server import start
 
@@ -76,7 +77,7 @@ def test_no_route_fetches_for_the_visitor(url, elsewhere):
 
 def test_language_models_get_the_three_endpoints_and_send_files_themselves(url, elsewhere):
     address, asked = elsewhere
-    photo = report.data_uri(garments.draw("bag", "Red"))
+    photo = html.data_uri(garments.draw("bag", "Red"))
 
     async def talk():
         async with (

@@ -5,29 +5,29 @@ import multiprocessing
 
 import pytest
 
-from fashion_xai import verdicts
-from fashion_xai.verdicts import Verdict
+from fashion_xai.audit import annotations
+from fashion_xai.audit.annotations import Verdict
 
 
 def test_a_verdict_is_on_disk_and_the_last_one_counts(tmp_path):
     file = tmp_path / "new" / "verdicts.csv"
-    assert verdicts.read(file) == {}
-    verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
-    verdicts.add(file, Verdict("2", "season", "Summer", "Fall", "model wrong"))
-    kept = verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "label wrong"))
-    assert list(verdicts.read(file)) == [("2", "season"), ("1", "season")]
-    assert verdicts.read(file)["1", "season"] == kept and kept.at.endswith("+00:00")
-    assert verdicts.corrections(file) == {"1": {"season": "Fall"}}
+    assert annotations.read(file) == {}
+    annotations.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
+    annotations.add(file, Verdict("2", "season", "Summer", "Fall", "model wrong"))
+    kept = annotations.add(file, Verdict("1", "season", "Summer", "Fall", "label wrong"))
+    assert list(annotations.read(file)) == [("2", "season"), ("1", "season")]
+    assert annotations.read(file)["1", "season"] == kept and kept.at.endswith("+00:00")
+    assert annotations.corrections(file) == {"1": {"season": "Fall"}}
 
 
 def test_formulas_are_inert_in_the_file_and_whole_when_read(tmp_path):
     file = tmp_path / "verdicts.csv"
     evil = Verdict("=1", "season", '=cmd|"/c calc"!A1', "-Fall", "label wrong")
-    kept = verdicts.add(file, evil)
+    kept = annotations.add(file, evil)
     with file.open(newline="") as lines:
         cells = list(csv.reader(lines))[1]
     assert not any(cell.startswith(("=", "-")) for cell in cells)
-    assert verdicts.read(file) == {("=1", "season"): kept}
+    assert annotations.read(file) == {("=1", "season"): kept}
 
 
 @pytest.mark.parametrize(
@@ -42,20 +42,20 @@ def test_a_file_of_something_else_is_refused_and_kept(tmp_path, text, complaint)
     file = tmp_path / "verdicts.csv"
     file.write_text(text)
     with pytest.raises(ValueError, match=complaint):
-        verdicts.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
+        annotations.add(file, Verdict("1", "season", "Summer", "Fall", "ambiguous"))
     assert file.read_text() == text
 
 
 def test_unknown_verdicts_and_missing_files_are_errors(tmp_path):
     with pytest.raises(ValueError, match="Received: 'maybe'"):
-        verdicts.add(tmp_path / "v.csv", Verdict("1", "season", "Summer", "Fall", "maybe"))
+        annotations.add(tmp_path / "v.csv", Verdict("1", "season", "Summer", "Fall", "maybe"))
     with pytest.raises(FileNotFoundError, match="Expected verdicts of an audit"):
-        verdicts.corrections(tmp_path / "none.csv")
+        annotations.corrections(tmp_path / "none.csv")
 
 
 def add_ten(file, worker):
     for i in range(10):
-        verdicts.add(file, Verdict(f"{worker}-{i}", "season", "Summer", "Fall", "ambiguous"))
+        annotations.add(file, Verdict(f"{worker}-{i}", "season", "Summer", "Fall", "ambiguous"))
 
 
 def test_what_eight_processes_keep_in_one_file_is_all_there(tmp_path):
@@ -66,11 +66,11 @@ def test_what_eight_processes_keep_in_one_file_is_all_there(tmp_path):
         worker.start()
     for worker in workers:
         worker.join()
-    assert len(verdicts.read(file)) == 80
+    assert len(annotations.read(file)) == 80
 
 
 def test_a_cell_longer_than_a_csv_reader_takes_is_said(tmp_path):
     file = tmp_path / "verdicts.csv"
-    file.write_text(",".join(verdicts.HEADER) + "\n1,season,a,b," + "x" * 140_000 + ",\n")
+    file.write_text(",".join(annotations.HEADER) + "\n1,season,a,b," + "x" * 140_000 + ",\n")
     with pytest.raises(ValueError, match=r"after row 1: expected a CSV .*field limit"):
-        verdicts.read(file)
+        annotations.read(file)

@@ -15,12 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion_xai.data import files
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
-from fashion_xai import bundle, report
-from fashion_xai.catalogue import Catalogue
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.split import read_split
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.split import read_split
+from fashion_xai.models import bundle
 from training import also, command, config, train
 from training.answers import Answers, encode_truth, predict_all
 from training.dataset import allowed, rows_of
@@ -89,7 +91,7 @@ def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
         print(f"Variant: {name}")
         settings = change(base, name)
         figures[name] = score(train.run(settings), settings, base.also)
-        report.write(file, json.dumps(figures, indent=1) + "\n")
+        files.write(file, json.dumps(figures, indent=1) + "\n")
         print(markdown(figures))
     print(markdown(figures))
     return figures

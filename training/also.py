@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fashion_xai import bundle
-from fashion_xai.catalogue import Catalogue, Product, summarise
-from fashion_xai.split import SPLITS, read_split, write_split
-from fashion_xai.table import Table
+from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.schema import Table
+from fashion_xai.data.split import SPLITS, read_split, write_split
+from fashion_xai.models import bundle
 from training import config, dataset, splits
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tqdm import tqdm
 
-from fashion_xai.catalogue import Catalogue, Product, Rejected, summarise
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.decoding import Decoder
-from fashion_xai.images import ImageError
-from fashion_xai.labels import MISSING, Vocabulary
+from fashion_xai.data.catalogue import Catalogue, Product, Rejected, summarise
+from fashion_xai.data.images import ImageError
+from fashion_xai.data.labels import MISSING, Vocabulary
+from fashion_xai.models.decoding import Decoder
 
 CHUNK = 256
 

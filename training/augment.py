@@ -1,7 +1,7 @@
 """Augmentation that cannot change a label: Keras layers on photos with their background's mask.
 
 The layers take (n, H, W, 4): RGB in 0–255 and the background in 0–255 (255 where the studio
-shows, 0 on the product; ``fashion_xai.silhouette``). Colour is a head: no hue shift, and
+shows, 0 on the product; ``fashion_xai.data.masks``). Colour is a head: no hue shift, and
 exposure only as far as a colour keeps its name.
 """
 
@@ -13,7 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from fashion_xai.images import WHITE
+from fashion_xai.data.images import WHITE
 from training import scenery
 
 KINDS = ("none", "light", "medium", "strong", "phone")

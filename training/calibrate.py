@@ -30,14 +30,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from fashion_xai import bundle, metrics
-from fashion_xai import table as tables
-from fashion_xai.abstention import Familiarity, energies
-from fashion_xai.catalogue import Catalogue, Product, summarise
+from fashion_xai import metrics
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.decoding import softmax
-from fashion_xai.split import read_split
-from fashion_xai.table import Table
+from fashion_xai.cli import schema
+from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.schema import Table
+from fashion_xai.data.split import read_split
+from fashion_xai.models import bundle
+from fashion_xai.models.decoding import softmax
+from fashion_xai.models.ood import Familiarity, energies
 from training import command, scenery
 from training.also import Labelled
 from training.answers import Answers, Seen, encode_truth, look, predict_all, resolve
@@ -84,12 +85,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DATA",
         help="the other catalogues it was trained on",
     )
-    tables.add_arguments(parser)
+    schema.add_arguments(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
         usual = Table.from_json(bundle.read_card(args.bundle).get("table"))
-        catalogue = Catalogue(args.data, table=tables.from_arguments(args, usual))
+        catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
         calibrate(args.bundle, catalogue, [Labelled.of_bundle(args.bundle, x) for x in args.also])
 
     return command.run(work, "Stopped; nothing was written.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from fashion_xai.catalogue import CatalogueError
+from fashion_xai.data.catalogue import CatalogueError
 
 
 def run(work: Callable[[], object], stopped: str) -> int:

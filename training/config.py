@@ -8,10 +8,12 @@ import json
 import re
 from pathlib import Path
 
-from fashion_xai import attention, bundle, verdicts
-from fashion_xai import table as tables
-from fashion_xai.model import OUTPUT_STRIDES, STRIDE
-from fashion_xai.table import Table
+from fashion_xai.audit import annotations as verdicts
+from fashion_xai.cli import schema
+from fashion_xai.data.schema import Table
+from fashion_xai.data.schema import read as read_table
+from fashion_xai.models import attention, bundle
+from fashion_xai.models.efficientnet import OUTPUT_STRIDES, STRIDE
 from training import augment, splits
 from training.dataset import CACHE
 
@@ -100,7 +102,7 @@ def parse_also(text: str) -> Also:
     if not share > 0:
         raise argparse.ArgumentTypeError(f"expected a share above 0 and below 1; received {text!r}")
     try:
-        table = tables.read(Path(match[3])) if match[3] else Table()
+        table = read_table(Path(match[3])) if match[3] else Table()
     except (OSError, ValueError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return Also(Path(match[1]), share, table)
@@ -186,7 +188,7 @@ def parse(argv: list[str] | None = None) -> Config:
         default=(),
         metavar="DATA[:SHARE][:DESCRIPTION.json]",
         help="train on other catalogues too: each gets a share of every batch (0.25 if not given); "
-        'the JSON names its table and columns (fashion_xai.table.Table), such as {"file": '
+        'the JSON names its table and columns (fashion_xai.data.schema.Table), such as {"file": '
         '"phone.csv", "label": "label", "words": ["labels.json"], "group": "sender"}',
     )
     add(
@@ -361,10 +363,10 @@ def parse(argv: list[str] | None = None) -> Config:
         action="store_true",
         help="after each stage, print its images/s beside those of the bare step on one batch",
     )
-    tables.add_arguments(parser)
+    schema.add_arguments(parser)
     args = parser.parse_args(argv)
-    table = tables.from_arguments(args)
-    for name in tables.FLAGS:
+    table = schema.from_arguments(args)
+    for name in schema.FLAGS:
         delattr(args, name)
     if strange := set(args.head_weights) - set(table.attributes):
         parser.error(f"--head-weights: no head {', '.join(sorted(strange))}")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_xai import verdicts
-from fashion_xai.catalogue import Product
+from fashion_xai.audit import annotations as verdicts
+from fashion_xai.data.catalogue import Product
 
 
 def correct(

@@ -17,10 +17,10 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from fashion_xai import images
-from fashion_xai.catalogue import Catalogue, Product, Rejected
-from fashion_xai.labels import MISSING, Vocabulary
-from fashion_xai.silhouette import silhouette
+from fashion_xai.data import images
+from fashion_xai.data.catalogue import Catalogue, Product, Rejected
+from fashion_xai.data.labels import MISSING, Vocabulary
+from fashion_xai.data.masks import silhouette
 from training.teacher import Teacher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"

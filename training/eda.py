@@ -16,6 +16,8 @@ from typing import Any
 
 import matplotlib
 
+from fashion_xai.data import files
+
 matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,10 +25,11 @@ from PIL import Image
 from scipy.stats import entropy
 from tqdm import tqdm
 
-from fashion_xai import images, report
-from fashion_xai import table as tables
-from fashion_xai.catalogue import Catalogue, Product, summarise
-from fashion_xai.labels import CATEGORY_PATH
+from fashion_xai.cli import schema
+from fashion_xai.data import images
+from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.labels import CATEGORY_PATH
+from fashion_xai.viz import html as report
 from training import command, dataset, splits
 
 RARE = 10
@@ -54,11 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
     add("--cache", type=Path, default=dataset.CACHE, help="folder for the decoded photos")
-    tables.add_arguments(parser)
+    schema.add_arguments(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
-        catalogue = Catalogue(args.data, table=tables.from_arguments(args))
+        catalogue = Catalogue(args.data, table=schema.from_arguments(args))
         args.out.mkdir(parents=True, exist_ok=True)
         run(catalogue, args.out, args.cache)
 
@@ -97,10 +100,10 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
     }
     pictures["determines.png"] = report.png(draw_determines(numbers["determines"]))
     for name, data in pictures.items():
-        report.write(out / name, data)
-    report.write(out / "eda.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
+        files.write(out / name, data)
+    files.write(out / "eda.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
     html = page(catalogue, products, groups, numbers, pictures)
-    report.write(out / "eda.html", html)
+    files.write(out / "eda.html", html)
     print(f"Page: {out / 'eda.html'}")
     return numbers
 

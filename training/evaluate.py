@@ -11,18 +11,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fashion_xai.data import files
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
 import numpy as np
 from scipy.stats import binomtest
 
-from fashion_xai import bundle, metrics, report
-from fashion_xai import table as tables
-from fashion_xai.catalogue import Catalogue, Product, summarise
+from fashion_xai import metrics
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.labels import CATEGORY_PATH, Vocabulary
-from fashion_xai.split import SPLITS, on_side, read_split
-from fashion_xai.table import Table
+from fashion_xai.cli import schema
+from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
+from fashion_xai.data.schema import Table
+from fashion_xai.data.split import SPLITS, on_side, read_split
+from fashion_xai.models import bundle
 from training import command, scenery
 from training.also import Labelled
 from training.answers import Answers, Change, Seen, encode_truth, predict_all
@@ -79,7 +82,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
     add("--write-card", action="store_true", help="keep the figures in the bundle's card")
-    tables.add_arguments(parser)
+    schema.add_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and write what was asked for; returns the figures."""
     classifier = FashionClassifier.load(args.bundle)
     split, usual = bundle.known(classifier.bundle.card, args.data.name)
-    table = tables.from_arguments(args, Table.from_json(usual))
+    table = schema.from_arguments(args, Table.from_json(usual))
     catalogue = Catalogue(args.data, table=table)
     if absent := [a for a in classifier.attributes if a not in table.columns]:
         raise ValueError(
@@ -124,7 +127,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         evaluation_page.write(args.out, classifier, catalogue, used, answers, figures, args.split)
         print(f"Page: {args.out / 'evaluation.html'}")
     if args.json:
-        report.write(args.json, json.dumps(figures, indent=1) + "\n")
+        files.write(args.json, json.dumps(figures, indent=1) + "\n")
     if args.write_card:
         write_card(args.bundle, args.data.name, args.split, figures)
     return figures

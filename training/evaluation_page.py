@@ -10,14 +10,16 @@ from typing import Any
 
 import matplotlib
 
+from fashion_xai.data import files
+
 matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-from fashion_xai import report
-from fashion_xai.catalogue import Catalogue, Product
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue, Product
+from fashion_xai.viz import html
 from training.answers import Answers
 
 PAIRS, PHOTOS = 20, 8
@@ -44,28 +46,28 @@ def write(
         for a in classifier.attributes
     }
     pictures = {
-        f"reliability-{a}.png": report.png(reliability(answers, a)) for a in classifier.attributes
+        f"reliability-{a}.png": html.png(reliability(answers, a)) for a in classifier.attributes
     }
     pictures |= {
-        f"f1-{a}.png": report.png(f1_by_support(details[a]["per_class"], a))
+        f"f1-{a}.png": html.png(f1_by_support(details[a]["per_class"], a))
         for a in classifier.attributes
     }
     for name, data in pictures.items():
-        report.write(out / name, data)
+        files.write(out / name, data)
     full = json.dumps({**figures, "details": details}, indent=1, ensure_ascii=False)
-    report.write(out / "figures.json", full + "\n")
+    files.write(out / "figures.json", full + "\n")
     parts = [overview(figures, split)]
     for a in classifier.attributes:
         parts += [
-            report.heading(a),
-            report.image(pictures[f"reliability-{a}.png"], f"Reliability of {a}"),
-            report.image(pictures[f"f1-{a}.png"], f"F1 of each {a} by its number of products"),
+            html.heading(a),
+            html.image(pictures[f"reliability-{a}.png"], f"Reliability of {a}"),
+            html.image(pictures[f"f1-{a}.png"], f"F1 of each {a} by its number of products"),
             pairs_table(details[a]["confusions"]),
             class_table(details[a]["per_class"]),
         ]
         if a == "articleType":
             parts.append(sheets(classifier, catalogue, products, answers, a))
-    report.write(out / "evaluation.html", report.page(f"Evaluation, {split} split", *parts))
+    files.write(out / "evaluation.html", html.page(f"Evaluation, {split} split", *parts))
 
 
 def per_class(
@@ -122,13 +124,13 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
         for name, f in figures["heads"].items()
     ]
     parts = [
-        report.paragraph(
+        html.paragraph(
             f"{figures['products']:,} products of the {split} split; all attributes right: "
             f"{100 * figures['all_right']:.1f} % "
             f"({_span(figures['all_right_interval'], 100)}). Intervals: bootstrap over products. "
             "ECE at best: that of a perfectly calibrated model with the same confidences."
         ),
-        report.table(header, rows),
+        html.table(header, rows),
     ]
     if "stress" in figures:
         heads = list(figures["heads"])
@@ -137,7 +139,7 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
             for name, row in figures["stress"].items()
         ]
         parts.append(
-            report.table(["photos", *heads, "all right"], rows, "Accuracy % on photos made harder")
+            html.table(["photos", *heads, "all right"], rows, "Accuracy % on photos made harder")
         )
     return "\n".join(parts)
 
@@ -182,7 +184,7 @@ def f1_by_support(classes: Mapping[str, Mapping[str, float]], attribute: str):
 def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
     rows = [[c["true"], c["predicted"], c["count"], _percent(c["share"])] for c in pairs]
     header = ["true", "predicted", "products", "% of the true label"]
-    return report.table(header, rows, "Most frequent confusions")
+    return html.table(header, rows, "Most frequent confusions")
 
 
 def class_table(classes: Mapping[str, Mapping[str, float]]) -> str:
@@ -191,7 +193,7 @@ def class_table(classes: Mapping[str, Mapping[str, float]]) -> str:
         for label, c in sorted(classes.items(), key=lambda item: -item[1]["support"])
     ]
     header = ["label", "products", "precision", "recall", "F1"]
-    return report.folded(f"Every label ({len(rows)})", report.table(header, rows))
+    return html.folded(f"Every label ({len(rows)})", html.table(header, rows))
 
 
 def sheets(
@@ -218,8 +220,8 @@ def sheets(
             for i in rows.tolist()
         ]
         parts += [
-            report.heading(f"{pair['true']} taken for {pair['predicted']}", 3),
-            report.sheet(photos),
+            html.heading(f"{pair['true']} taken for {pair['predicted']}", 3),
+            html.sheet(photos),
         ]
     return "\n".join(parts)
 

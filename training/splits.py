@@ -19,8 +19,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
-from fashion_xai.catalogue import Product
-from fashion_xai.split import SPLITS
+from fashion_xai.data.catalogue import Product
+from fashion_xai.data.split import SPLITS
 
 KINDS = ("twins", "random")
 SHARES = (0.8, 0.1, 0.1)

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from fashion_xai.images import WHITE
-from fashion_xai.silhouette import set_on, silhouette
+from fashion_xai.data.images import WHITE
+from fashion_xai.data.masks import set_on, silhouette
 
 SCENE_HEIGHT = 256
 """Photos are enlarged to this height before they are set on a scene, so that it stays sharp."""

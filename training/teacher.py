@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from fashion_xai.bundle import MODEL
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.decoding import softmax
-from fashion_xai.labels import Vocabulary
+from fashion_xai.data.labels import Vocabulary
+from fashion_xai.models.bundle import MODEL
+from fashion_xai.models.decoding import softmax
 
 BATCH = 64
 

@@ -19,11 +19,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 import keras
 import numpy as np
 
-from fashion_xai import bundle
-from fashion_xai.catalogue import Catalogue, summarise
-from fashion_xai.labels import Taxonomy, Vocabulary
-from fashion_xai.model import build_model, cam_layer, set_weights
-from fashion_xai.split import SPLITS, read_split, write_split
+from fashion_xai.data.catalogue import Catalogue, summarise
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.data.split import SPLITS, read_split, write_split
+from fashion_xai.models import bundle
+from fashion_xai.models.efficientnet import build_model, cam_layer, set_weights
 from training import (
     also,
     augment,
@@ -120,8 +120,8 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
     mixed, start = [], len(products)
     for other in others:
-        weights = other.weights(settings.also_balance) if settings.also_balance else None
-        mixed.append(dataset.Share(start + other.train_rows, other.share, weights))
+        drawn = other.weights(settings.also_balance) if settings.also_balance else None
+        mixed.append(dataset.Share(start + other.train_rows, other.share, drawn))
         val_rows = np.r_[val_rows, start + other.validation_rows]
         start += len(other.products)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from fashion_xai.attention import LAYER as ATTENTION
-from fashion_xai.bundle import Bundle
-from fashion_xai.labels import Vocabulary
-from fashion_xai.model import set_weights
+from fashion_xai.data.labels import Vocabulary
+from fashion_xai.models.attention import LAYER as ATTENTION
+from fashion_xai.models.bundle import Bundle
+from fashion_xai.models.efficientnet import set_weights
 
 
 def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict[str, int]:

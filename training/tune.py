@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fashion_xai.data import files
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
 
 import numpy as np
@@ -26,7 +28,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from fashion_xai import bundle, report
+from fashion_xai.models import bundle
 from training import command, config, train
 
 SPACE = {
@@ -119,7 +121,7 @@ def write_table(study: optuna.Study, out: Path) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["trial", "score", *SPACE])
     writer.writerows([t.number, t.value, *(t.params[n] for n in SPACE)] for t in done)
-    report.write(out / "results.csv", buffer.getvalue())
+    files.write(out / "results.csv", buffer.getvalue())
     lines = [f"| trial | score | {' | '.join(SPACE)} |", "|" + "---|" * (len(SPACE) + 2)]
     lines += [
         f"| {t.number} | {t.value:.4f} | " + " | ".join(_short(t.params[n]) for n in SPACE) + " |"

@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from fashion_xai import ATTRIBUTES, FashionClassifier, methods
+from fashion_xai import ATTRIBUTES, FashionClassifier
+from fashion_xai.maps import methods
 from tests import garments
 from tests.server import start
 

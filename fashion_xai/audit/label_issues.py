@@ -1,0 +1,179 @@
+"""Labels that are probably wrong: one ranked list, with the reasons in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from cleanlab.rank import get_label_quality_scores
+
+from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
+
+TWIN, PATH, COMPANY = 0.30, 0.20, 0.10
+"""What a twin with another label, a path outside the taxonomy, and other heads that side with the
+prediction add to the suspicion, whose bulk is 1 less the label's quality."""
+
+
+def label_quality(
+    labels: Sequence[str], truth: Sequence[str | None], probabilities: np.ndarray
+) -> np.ndarray:
+    """How well each label fits what the network says (Northcutt et al. 2021, arXiv:1911.00068):
+    cleanlab's normalised margin, (p of the label − largest other p + 1) / 2.
+
+    Args:
+        labels: of the head, in order.
+        truth: the labels as given; None where missing.
+        probabilities: (n, labels), calibrated. Of products that were trained on they flatter.
+
+    Returns:
+        float32 (n,), 0–1, low where the label is probably wrong; NaN where it is missing or the
+        head does not know it.
+    """
+    place = {label: i for i, label in enumerate(labels)}
+    index = np.array([-1 if x is None else place.get(x, -1) for x in truth])
+    quality = np.full(len(index), np.nan, np.float32)
+    known = index >= 0
+    if known.any() and len(labels) > 1:
+        rows = probabilities[known].astype(np.float64)
+        rows /= rows.sum(1, keepdims=True)
+        quality[known] = get_label_quality_scores(index[known], rows, method="normalized_margin")
+    return quality
+
+
+def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.DataFrame:
+    """The labels of all products and heads, the most suspicious first.
+
+    Args:
+        table: an audit's, see :func:`fashion_xai.audit.engine.run`.
+        heads: whose labels.
+        taxonomy: of the bundle.
+
+    Returns:
+        A row per labelled product and head that has at least one reason: ``id``, ``attribute``,
+        ``label``, ``suggested`` (what the network says), ``probability`` (of that), ``quality``,
+        ``suspicion`` (≥ 0) and ``reasons``.
+    """
+    twins = twin_conflicts(table, heads)
+    strange = _outside(table, taxonomy)
+    found: list[dict[str, Any]] = []
+    for head in heads:
+        quality = table[f"{head}_quality"].to_numpy(np.float32)
+        true, said = _text(table[f"{head}_true"]), _text(table[f"{head}_predicted"])
+        sided = _company(table, head, taxonomy)
+        for i in np.flatnonzero(~pd.isna(true)).tolist():
+            reasons, suspicion = [], 0.0
+            if np.isnan(quality[i]):
+                reasons.append(f"the network does not know {true[i]}")
+                suspicion = 0.5
+            elif quality[i] < 0.5:
+                reasons.append(
+                    f"the network says {said[i]} ({table[f'{head}_probability'].iloc[i]:.0%}), "
+                    f"{true[i]} gets {table[f'{head}_true_probability'].iloc[i]:.1%}"
+                )
+                suspicion = 1 - float(quality[i])
+            if other := twins.get((i, head)):
+                reasons.append(f"the same photo is labelled {other} elsewhere")
+                suspicion += TWIN
+            if strange[i] and head in CATEGORY_PATH:
+                reasons.append(f"nowhere else do {strange[i]} occur together")
+                suspicion += PATH
+            if sided[i] and true[i] != said[i]:
+                reasons.append(f"the other category heads go with {said[i]}, not with {true[i]}")
+                suspicion += COMPANY
+            if reasons:
+                found.append(
+                    {
+                        "id": table["id"].iloc[i],
+                        "attribute": head,
+                        "label": true[i],
+                        "suggested": said[i],
+                        "probability": float(table[f"{head}_probability"].iloc[i]),
+                        "quality": float(quality[i]),
+                        "suspicion": round(suspicion, 4),
+                        "reasons": "; ".join(reasons),
+                    }
+                )
+    columns = [
+        "id",
+        "attribute",
+        "label",
+        "suggested",
+        "probability",
+        "quality",
+        "suspicion",
+        "reasons",
+    ]
+    ranked = pd.DataFrame(found, columns=columns)
+    return ranked.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True)
+
+
+def twin_conflicts(table: pd.DataFrame, heads: Sequence[str]) -> dict[tuple[int, str], str]:
+    """(row, head) → the labels of its twins, where they differ from its own.
+
+    Twins are photos of the same fingerprint and size of evidence: a perceptual hash alone also
+    pairs photos that merely look alike, so that their embeddings must agree as well.
+    """
+    groups: dict[int, list[int]] = defaultdict(list)
+    for i, fingerprint in enumerate(table["fingerprint"].to_numpy()):
+        groups[int(fingerprint)].append(i)
+    conflicts: dict[tuple[int, str], str] = {}
+    for rows in groups.values():
+        if len(rows) < 2:
+            continue
+        points = np.stack([np.asarray(table["embedding"].iloc[i], np.float32) for i in rows])
+        apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
+        near = apart < TWIN_DISTANCE * np.linalg.norm(points, axis=1).mean()
+        for head in heads:
+            labels = _text(table[f"{head}_true"].iloc[rows])
+            for a, i in enumerate(rows):
+                others = {
+                    labels[b]
+                    for b in range(len(rows))
+                    if near[a, b] and not pd.isna(labels[b]) and labels[b] != labels[a]
+                }
+                if others and not pd.isna(labels[a]):
+                    conflicts[i, head] = " or ".join(sorted(others))
+    return conflicts
+
+
+TWIN_DISTANCE = 0.1
+"""Distance of two embeddings, as a share of their length, up to which two photos are twins."""
+
+
+def _outside(table: pd.DataFrame, taxonomy: Taxonomy) -> list[str]:
+    """Each product's category labels where the taxonomy has no such path, else ''."""
+    if not all(f"{h}_true" in table for h in CATEGORY_PATH):
+        return [""] * len(table)
+    columns = [_text(table[f"{h}_true"]) for h in CATEGORY_PATH]
+    return [
+        "" if any(pd.isna(x) for x in triple) or tuple(triple) in taxonomy else " / ".join(triple)
+        for triple in zip(*columns, strict=True)
+    ]
+
+
+def _company(table: pd.DataFrame, head: str, taxonomy: Taxonomy) -> np.ndarray:
+    """Whether the other category heads' answers fit the prediction and not the label."""
+    if head not in CATEGORY_PATH or not all(f"{h}_true" in table for h in CATEGORY_PATH):
+        return np.zeros(len(table), bool)
+    said = {h: _text(table[f"{h}_predicted"]) for h in CATEGORY_PATH}
+    true = _text(table[f"{head}_true"])
+
+    def path(i: int, label: str) -> tuple[str, ...]:
+        return tuple(label if h == head else said[h][i] for h in CATEGORY_PATH)
+
+    return np.array(
+        [
+            not pd.isna(true[i])
+            and path(i, said[head][i]) in taxonomy
+            and path(i, true[i]) not in taxonomy
+            for i in range(len(table))
+        ]
+    )
+
+
+def _text(column: pd.Series) -> np.ndarray:
+    """A column of labels as objects, missing ones NaN."""
+    return column.astype(object).to_numpy()

@@ -1,0 +1,300 @@
+"""The audit as one self-contained HTML page with its CSVs: what the analyst takes home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from fashion_xai.audit import confusions, gallery
+from fashion_xai.audit.engine import METHOD
+from fashion_xai.audit.results import Audit
+from fashion_xai.audit.slices import error_slices
+from fashion_xai.data import files
+from fashion_xai.data.labels import CATEGORY_PATH
+from fashion_xai.trust import card as trust_card
+from fashion_xai.viz import confusion_matrix, html
+
+GALLERIES, PHOTOS, NEIGHBOURS = 8, 6, 2
+"""Confusions of each head with a gallery, photos in each, right answers of both labels beside."""
+
+LABELS, SUSPICIOUS, ROWS = 25, 60, 30
+"""Labels in a head's matrix, lines of the suspicious labels' sheet, rows of its tables."""
+
+HEIGHT = 160
+"""Of a picture in the report, in pixels."""
+
+
+def write(
+    audit: Audit,
+    out: Path,
+    bundle_card: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    heads: Sequence[str] | None = None,
+) -> Path:
+    """Write ``audit.html``, ``confusions.csv``, ``suspicious.csv`` and ``slices.csv`` into ``out``.
+
+    Args:
+        audit: with its catalogue, whose photos the page shows.
+        bundle_card: of the model that was audited.
+        measured: the same bundle's trust card; empty where nothing was measured.
+        heads: which to report; None for all.
+    """
+    heads = audit.heads if heads is None else heads
+    found = {h: _pairs(audit, h) for h in heads}
+    sliced = {h: error_slices(audit.table, h, audit.heads) for h in heads}
+    suspects = audit.suspicious[audit.suspicious["attribute"].isin(heads)]
+    _csv(out / "confusions.csv", found)
+    _csv(out / "slices.csv", sliced)
+    header = list(suspects.columns)
+    files.write(out / "suspicious.csv", files.csv_text(header, suspects.to_numpy().tolist()))
+    parts = [_overview(audit, bundle_card, measured), _suspicious(audit, suspects)]
+    for head in tqdm(_order(heads), desc="report", unit="head"):
+        if not audit.summary["heads"][head]["labelled"]:
+            continue
+        parts += [
+            html.heading(head),
+            _matrix(audit, head),
+            _pairs_table(found[head]),
+            *(_rolled(audit) if head == CATEGORY_PATH[2] else ()),
+            _slices(sliced[head]),
+            *(_gallery(audit, head, pair) for pair in found[head][:GALLERIES].to_dict("records")),
+        ]
+    file = out / "audit.html"
+    files.write(file, html.page("Audit of a catalogue", *parts))
+    return file
+
+
+def _order(heads: Sequence[str]) -> list[str]:
+    """articleType first: that is what an audit is mostly about."""
+    return sorted(heads, key=lambda h: h != CATEGORY_PATH[2])
+
+
+def _pairs(audit: Audit, head: str) -> pd.DataFrame:
+    return confusions.pairs(*confusions.answers(audit.table, head), head, audit.taxonomy)
+
+
+def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
+    joined = pd.concat([f.assign(attribute=h) for h, f in frames.items() if len(f)] or [_EMPTY])
+    columns = ["attribute", *(c for c in joined.columns if c != "attribute")]
+    rows = joined[columns].astype(object).where(joined[columns].notna(), None)
+    files.write(file, files.csv_text(columns, rows.to_numpy().tolist()))
+
+
+_EMPTY = pd.DataFrame({"attribute": []})
+
+
+def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+    summary = audit.summary
+    side = f" of the {summary['side']} split" if summary["side"] else ""
+    rows = []
+    for head, figures in summary["heads"].items():
+        known, right = figures["labelled"], figures["right"]
+        own = _measured(card).get(head, {}).get("accuracy")
+        rows.append(
+            [
+                head,
+                known,
+                known - right,
+                f"{100 * right / known:.1f}" if known else "–",
+                "–" if own is None else f"{100 * own:.1f}",
+                trust_card.badge(measured, head, METHOD) or "not measured",
+            ]
+        )
+    header = [
+        "head",
+        "labelled",
+        "errors",
+        "right %",
+        "right % of its test products",
+        "its maps",
+    ]
+    left = f" {summary['rejected']:,} rows were left out; rejected.csv names them."
+    return "\n".join(
+        [
+            html.paragraph(
+                f"{summary['audited']:,} products{side}.{left if summary['rejected'] else ''} "
+                "An error is where the model's answer differs from the catalogue's label; the "
+                "label, the photo or the model may be at fault."
+            ),
+            html.table(header, rows),
+            html.paragraph(
+                "How to read the maps. Bright cells speak most for a label rather than its rivals. "
+                "In the difference, orange speaks for the true label, purple for the predicted "
+                "one; the sum of its cells, with the biases, is exactly by how many logits the two "
+                "differ. A map says where a score is put together, not what caused it."
+            ),
+        ]
+    )
+
+
+def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Head → figures on the test split, from the model's card."""
+    return card.get("metrics", {}).get("test", {}).get("heads", {})
+
+
+def _suspicious(audit: Audit, suspects: pd.DataFrame) -> str:
+    rows = [
+        [s.id, s.attribute, s.label, s.suggested, f"{s.suspicion:.2f}", s.reasons]
+        for s in suspects[:ROWS].itertuples()
+    ]
+    header = ["id", "head", "label", "suggested", "suspicion", "why"]
+    photos = []
+    for s in suspects[:SUSPICIOUS].itertuples():
+        photo = audit.photo(s.id)
+        if photo is not None:
+            photos.append((photo, f"{s.id} · {s.attribute}: {s.label} → {s.suggested}?"))
+    return "\n".join(
+        [
+            html.heading("Suspicious labels"),
+            html.paragraph(
+                f"{len(suspects):,} labels with a reason for doubt; suspicious.csv holds them all."
+            ),
+            html.table(header, rows),
+            html.folded(f"The first {len(photos)} photos", html.sheet(photos)),
+        ]
+    )
+
+
+def _matrix(audit: Audit, head: str) -> str:
+    true, predicted = confusions.answers(audit.table, head)
+    return _drawn(true, predicted, f"Errors of {head}") or html.paragraph("Not a single error.")
+
+
+def _drawn(true: np.ndarray, predicted: np.ndarray, title: str) -> str:
+    """The matrix of the labels with most errors as a picture; '' where there is no error."""
+    labels = confusions.worst_labels(true, predicted, LABELS)
+    if not labels:
+        return ""
+    frame = confusions.matrix(true, predicted, labels, diagonal=False)
+    uri = html.data_uri(confusion_matrix.draw(frame, title), ".png")
+    what = f"{title}: true labels down, predicted ones across"
+    return f'<img class="figure" src="{uri}" alt="{escape(what, quote=True)}">'
+
+
+def _pairs_table(found: pd.DataFrame) -> str:
+    rows = [
+        [p.true, p.predicted, p.count, f"{100 * p.rate:.1f}", p.reverse, p.kind]
+        for p in found[:ROWS].itertuples(name="Pair")
+    ]
+    header = ["true", "predicted", "products", "% of the true label", "the other way", ""]
+    return html.table(header, rows, f"Confused pairs ({len(found)})")
+
+
+def _rolled(audit: Audit) -> list[str]:
+    """articleTypes under their subCategories: how many errors stay among neighbours."""
+    true, predicted = confusions.answers(audit.table, CATEGORY_PATH[2])
+    parts = []
+    for level in CATEGORY_PATH[1::-1]:
+        above, said = (confusions.rolled_up(x, audit.taxonomy, level) for x in (true, predicted))
+        inside = int(((true != predicted) & (above == said)).sum())
+        errors = int((true != predicted).sum())
+        picture = _drawn(above, said, f"articleType as {level}")
+        if picture:
+            title = f"Rolled up to {level}: {inside} of {errors} errors stay inside one"
+            parts.append(html.folded(title, picture))
+    return parts
+
+
+def _slices(found: pd.DataFrame) -> str:
+    chosen = found[found["significant"]]
+    rows = [
+        [
+            s.trait,
+            s.value,
+            s.products,
+            s.errors,
+            f"{100 * s.rate:.1f} ({100 * s.low:.1f}–{100 * s.high:.1f})",
+            f"{100 * s.rest:.1f}",
+        ]
+        for s in chosen[:ROWS].itertuples()
+    ]
+    header = ["trait", "value", "products", "errors", "error % (95 %)", "error % elsewhere"]
+    caption = (
+        f"Where it errs more often than elsewhere ({len(chosen)} of {len(found)} slices; Fisher's "
+        "test, 5 % false discoveries)"
+    )
+    return html.table(header, rows, caption)
+
+
+def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
+    true, predicted = pair["true"], pair["predicted"]
+    ids = gallery.choose(audit, head, true, predicted, limit=PHOTOS)
+    tiles = "".join(_tile(audit, head, identity) for identity in ids)
+    right = []
+    for label in (true, predicted):
+        for identity in gallery.neighbours(audit, head, ids[0], label, NEIGHBOURS):
+            right.append(_right(audit, head, identity))
+    off = _off_product(audit, head, true, predicted)
+    every = gallery.choose(audit, head, true, predicted)
+    mean = audit.mean_map(every, head, "difference")
+    if mean is not None:
+        size = tuple(audit.summary["input_size"])
+        drawn = gallery.draw(None, mean, size, signed=True, height=HEIGHT)
+        tiles = (
+            f'<article class="tile">{html.figure(drawn, "their mean difference")}</article>' + tiles
+        )
+    return "\n".join(
+        [
+            html.heading(f"{true} taken for {predicted} ({pair['count']})", 3),
+            html.paragraph(off) if off else "",
+            f'<div class="tiles">{tiles}</div>',
+            html.paragraph("Right answers that look like the first one:") if right else "",
+            f'<div class="tiles">{"".join(right)}</div>',
+        ]
+    )
+
+
+def _off_product(audit: Audit, head: str, true: str, predicted: str) -> str:
+    table = audit.table
+    mask = (table[f"{head}_true"] == true) & (table[f"{head}_predicted"] == predicted)
+    shares = table.loc[mask, f"{head}_off_product"].dropna()
+    if not len(shares):
+        return ""
+    usual = table[f"{head}_off_product"].dropna().mean()
+    return (
+        f"On the background lie {100 * shares.mean():.0f} % of the evidence for {predicted}; "
+        f"over all products it is {100 * usual:.0f} %."
+    )
+
+
+def _tile(audit: Audit, head: str, identity: str) -> str:
+    t = gallery.tile(audit, head, identity)
+    words = {kind: text.format(true=t.true, predicted=t.predicted)
+             for kind, text in gallery.WHAT.items()}  # fmt: skip
+    pictures = "".join(
+        html.figure(gallery.picture(audit, head, identity, kind, HEIGHT), words[kind])
+        for kind in gallery.WHAT
+    )
+    gap = "" if t.gap is None else f", {t.gap:+.2f} logits"
+    caption = (
+        f"{t.id}: {t.title} — {t.predicted} {t.probability:.0%}, "
+        f"{t.true} {t.true_probability:.0%}{gap}"
+    )
+    return (
+        f'<article class="tile"><div class="row">{_photo(audit, identity)}{pictures}</div>'
+        f"<p>{escape(_short(caption))}</p></article>"
+    )
+
+
+def _right(audit: Audit, head: str, identity: str) -> str:
+    t = gallery.tile(audit, head, identity)
+    own = html.figure(gallery.picture(audit, head, identity, "map", HEIGHT), "its map")
+    return (
+        f'<article class="tile"><div class="row">{_photo(audit, identity)}{own}</div>'
+        f"<p>{escape(_short(f'{t.id}: {t.title} — {t.predicted}, right'))}</p></article>"
+    )
+
+
+def _photo(audit: Audit, identity: str) -> str:
+    photo = audit.photo(identity)
+    return "" if photo is None else html.figure(gallery.resized(photo, HEIGHT), "the photo")
+
+
+def _short(text: str, most: int = 240) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

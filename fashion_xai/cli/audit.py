@@ -1,0 +1,91 @@
+"""``fashion-xai audit``: where a labelled catalogue and the model disagree."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from fashion_xai.audit import engine, report
+from fashion_xai.audit.results import Audit
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.cli import schema, shared
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.schema import Table
+from fashion_xai.data.split import SPLITS, read_split
+from fashion_xai.models.bundle import SPLIT
+
+
+def add(commands) -> None:
+    """Its place among the subparsers of ``argparse``."""
+    command = commands.add_parser(
+        "audit",
+        help="find where a labelled catalogue and the model disagree, and why",
+        description="Ask the model about every product and compare with the catalogue's labels. "
+        "Writes into OUT: audit.html (confusions, their photos and maps, suspicious labels, "
+        "slices), products.parquet (a row per product), confusions.csv, suspicious.csv, "
+        "slices.csv, rejected.csv and audit.json. A stopped audit goes on when the same command "
+        "is given again.",
+    )
+    shared.add_bundle(command)
+    command.add_argument(
+        "--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg"
+    )
+    command.add_argument("--out", type=Path, required=True, help="folder of the audit")
+    command.add_argument(
+        "--split",
+        type=Path,
+        metavar="CSV",
+        help="id,split: which products were trained on (default: the bundle's own; products it "
+        "does not name are audited too)",
+    )
+    command.add_argument(
+        "--side",
+        choices=(*SPLITS, "all"),
+        default="all",
+        help="audit this side of the split only; a model agrees too easily with labels it was "
+        "trained on (default: all)",
+    )
+    command.add_argument(
+        "--attribute",
+        metavar="HEAD",
+        action="append",
+        help="report only this head, such as articleType; may be given several times (the table "
+        "holds all heads)",
+    )
+    command.add_argument(
+        "--no-titles", action="store_true", help="keep no product names: for an audit to pass on"
+    )
+    command.add_argument(
+        "--no-report", action="store_true", help="write the table and audit.json only"
+    )
+    schema.add_arguments(command)
+    command.set_defaults(run=run)
+
+
+def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
+    """Audit and write the report."""
+    usual = Table.from_json(classifier.bundle.card.get("table"))
+    shared.check_heads(classifier, args.attribute or ())
+    try:
+        catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
+        split = read_split(args.split or classifier.bundle.folder / SPLIT)
+        side = None if args.side == "all" else args.side
+        summary = engine.run(
+            classifier, catalogue, args.out, split, side, titles=not args.no_titles
+        )
+        if summary["rejected"]:
+            print(f"{summary['rejected']} rows left out: {args.out / engine.REJECTED} says why")
+        for head, figures in summary["heads"].items():
+            if figures["labelled"]:
+                wrong = figures["labelled"] - figures["right"]
+                print(f"{head}: {wrong:,} of {figures['labelled']:,} differ from the label")
+        if not args.no_report:
+            opened = Audit(args.out, catalogue)
+            bundle = classifier.bundle
+            file = report.write(opened, args.out, bundle.card, bundle.trust, args.attribute)
+            print(f"Report: {file}")
+    except ValueError as error:  # CatalogueError is one
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0

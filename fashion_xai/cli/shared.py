@@ -1,0 +1,58 @@
+"""What several commands need: photos from the command line, heads and methods by name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.data import images
+from fashion_xai.data.images import ImageError
+from fashion_xai.maps import methods
+from fashion_xai.models.outputs import Reading
+
+
+def add_photos(command: argparse.ArgumentParser) -> None:
+    """The arguments of a command that is given photos."""
+    command.add_argument("images", nargs="+", metavar="IMG", help="photos: JPEG, PNG, WebP, …")
+    add_bundle(command)
+
+
+def add_bundle(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+
+
+def readings(
+    classifier: FashionClassifier, names: list[str]
+) -> Iterator[tuple[str, Reading | None]]:
+    """One forward pass per batch; a photo that cannot be used is named on stderr and gives None."""
+    for start in range(0, len(names), classifier.batch_size):
+        batch = names[start : start + classifier.batch_size]
+        photos = {}
+        for name in batch:
+            try:
+                photos[name] = images.load(name)
+            except ImageError as error:
+                print(f"error: {name}: {error}", file=sys.stderr)
+        readings = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
+        yield from ((name, readings.get(name)) for name in batch)
+
+
+def check_heads(classifier: FashionClassifier, heads: Sequence[str]) -> None:
+    """
+    Raises:
+        KeyError: a head that the bundle does not have.
+    """
+    for head in heads:
+        if head not in classifier.attributes:
+            known = ", ".join(classifier.attributes)
+            raise KeyError(f"--attribute: expected one of {known}. Received: {head!r}")
+
+
+def name_missing_methods() -> None:
+    """Say on stderr which methods are left out, and for want of which package."""
+    for m in methods.METHODS.values():
+        if not m.available:
+            print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)

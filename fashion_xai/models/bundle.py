@@ -1,0 +1,234 @@
+"""A trained model as one folder on disk: weights, labels, card and split. Never pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from fashion_xai.data import files
+from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.models.ood import Familiarity
+
+SHIPPED = Path(str(resources.files("fashion_xai"))) / "assets" / "model"
+"""The bundle that ships with the package."""
+
+MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.csv"
+OTHER_SPLIT = "split-{}.csv"
+"""Of the other catalogues it was trained on, from 1, in the order of the card's ``also``."""
+
+FAMILIARITY = "familiarity.json"
+"""The weights of the score that tells one product from anything else; only where fitted."""
+
+TRUST = "trust.json"
+"""How faithful the maps are; only where it was measured."""
+
+FORMAT = 1
+
+
+class BundleError(ValueError):
+    """A folder that is no usable bundle; names the file and what was expected."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle holds.
+
+    Args:
+        model: float32 photos (n, H, W, 3) in 0–255 → list of logits, one per attribute.
+        vocabulary: attribute → labels, in the order of the model's outputs.
+        taxonomy: the category triples of the training rows.
+        card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
+        folder: where it was read from.
+        familiarity: tells one product from anything else; None where it was not fitted.
+        trust: how faithful the maps are (``fashion_xai.trust.benchmark``); empty where not
+            measured.
+    """
+
+    model: keras.Model
+    vocabulary: Vocabulary
+    taxonomy: Taxonomy
+    card: dict[str, Any]
+    folder: Path
+    familiarity: Familiarity | None = None
+    trust: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the model's input."""
+        height, width = self.card["input_size"]
+        return height, width
+
+
+def save(
+    folder: Path,
+    model: keras.Model,
+    vocabulary: Vocabulary,
+    taxonomy: Taxonomy,
+    card: Mapping[str, Any],
+    split: Path,
+    other_splits: Sequence[Path] = (),
+    familiarity: Familiarity | None = None,
+) -> None:
+    """Write a bundle, whole or not at all; an older one in its place is replaced.
+
+    Args:
+        card: what is known of the model; ``format`` and ``sha256`` are added here.
+        split: CSV ``id,split`` to copy into the bundle.
+        familiarity: as it was fitted; None where it was not.
+        other_splits: those of other catalogues, as many as the card names under ``also``.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        part.chmod(0o755)  # mkdtemp's 0700 would hide an installed bundle from other users
+        model.save(part / MODEL)
+        labels = {"attributes": vocabulary.to_json(), "taxonomy": taxonomy.to_json()}
+        (part / LABELS).write_text(json.dumps(labels, ensure_ascii=False, indent=1) + "\n")
+        shutil.copyfile(split, part / SPLIT)
+        others = [OTHER_SPLIT.format(n) for n in range(1, 1 + len(other_splits))]
+        for name, source in zip(others, other_splits, strict=True):
+            shutil.copyfile(source, part / name)
+        names = [MODEL, LABELS, SPLIT, *others]
+        if familiarity is not None:
+            (part / FAMILIARITY).write_text(json.dumps(familiarity.to_json()) + "\n")
+            names.append(FAMILIARITY)
+        sums = {name: _sha256(part / name) for name in names}
+        _write_card(part, {"format": FORMAT, **card, "sha256": sums})
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def update_card(folder: Path, **entries: Any) -> None:
+    """Add or replace entries of ``card.json``, whole or not at all."""
+    _write_card(folder, {**read_card(folder), **entries})
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The bundle's ``card.json``.
+
+    Raises:
+        BundleError: not a bundle, or of another format.
+    """
+    card = _read_json(folder, CARD)
+    if card.get("format") != FORMAT:
+        raise BundleError(
+            f"{folder / CARD}: expected format {FORMAT}. Received: {card.get('format')!r}"
+        )
+    sums, size = card.get("sha256"), card.get("input_size")
+    if not isinstance(sums, dict) or not {MODEL, LABELS} <= set(sums):
+        raise BundleError(f"{folder / CARD}: expected sha256 of {MODEL} and {LABELS}.")
+    also = card.get("also", [])
+    if not isinstance(also, list) or not all(isinstance(x, dict) for x in also):
+        raise BundleError(f"{folder / CARD}: expected a list of catalogues in also.")
+    others = {OTHER_SPLIT.format(n) for n in range(1, 1 + len(also))}
+    if set(sums) - {MODEL, LABELS, SPLIT, FAMILIARITY, *others}:
+        raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
+    if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
+        raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")
+    return card
+
+
+def load(folder: str | os.PathLike | None = None) -> Bundle:
+    """Read a bundle and check its files against the card.
+
+    Args:
+        folder: the bundle; None for the one that ships.
+
+    Raises:
+        BundleError: a file is missing, was changed, or does not fit the others.
+    """
+    path = SHIPPED if folder is None else Path(folder)
+    card = read_card(path)
+    for name, expected in card["sha256"].items():
+        if not (path / name).is_file():
+            raise BundleError(
+                f"{path}: no {name}. Expected a folder with {MODEL}, {LABELS}, {CARD}."
+            )
+        if _sha256(path / name) != expected:
+            raise BundleError(f"{path / name} was changed: its sha256 is not that of {CARD}.")
+    labels = _read_json(path, LABELS)
+    try:
+        vocabulary = Vocabulary.from_json(labels.get("attributes", {}))
+        taxonomy = Taxonomy.from_json(labels.get("taxonomy", []))
+    except ValueError as error:
+        raise BundleError(f"{path / LABELS}: {error}") from error
+    model = _load_model(path / MODEL)
+    outputs = {layer: shape[-1] for layer, shape in zip(model.output_names, model.output_shape)}
+    if outputs != vocabulary.sizes or list(outputs) != list(vocabulary.attributes):
+        raise BundleError(
+            f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
+        )
+    familiarity = None
+    if FAMILIARITY in card["sha256"]:
+        kernel = model.get_layer(vocabulary.attributes[0]).kernel
+        try:
+            familiarity = Familiarity.from_json(
+                _read_json(path, FAMILIARITY), vocabulary.attributes, kernel.shape[0]
+            )
+        except ValueError as error:
+            raise BundleError(f"{path / FAMILIARITY}: {error}") from error
+    trust = _read_json(path, TRUST) if (path / TRUST).is_file() else {}
+    # Figures of another model would be worse than none.
+    if trust.get("model") != card["sha256"].get(MODEL):
+        trust = {}
+    return Bundle(model, vocabulary, taxonomy, card, path, familiarity, trust)
+
+
+def known(card: Mapping[str, Any], catalogue: str) -> tuple[str, dict[str, Any]]:
+    """What a bundle knows of a catalogue by its file name: (file of the split, its table).
+
+    That of the first one, whatever its name, where none of ``also`` has this name.
+    """
+    for number, other in enumerate(card.get("also", []), start=1):
+        if other.get("name") == catalogue:
+            return OTHER_SPLIT.format(number), other.get("table", {})
+    return SPLIT, card.get("table", {})
+
+
+def _load_model(path: Path) -> keras.Model:
+    """A Keras model of Keras' own layers and no others."""
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, AttributeError, ImportError, OSError,
+            RecursionError, zipfile.BadZipFile) as error:  # fmt: skip
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise BundleError(f"{path}: Keras cannot read this model: {lines[0][:300]}") from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise BundleError(f"{path}: expected a built Keras model. Received: {type(model).__name__}")
+    return model
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        return files.read_json(folder / name)
+    except FileNotFoundError:
+        raise BundleError(
+            f"{folder}: no {name}. Expected a bundle, as written by training.train."
+        ) from None
+    except ValueError as error:
+        raise BundleError(str(error)) from error
+
+
+def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    part = folder / f"{CARD}.part"
+    part.write_text(json.dumps(card, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    os.replace(part, folder / CARD)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,110 @@
+"""What the classifier answers: frozen records whose arrays are read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fashion_xai.data.images import Box
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """One head's answer for one photo.
+
+    Args:
+        attribute: the head, such as ``"articleType"``.
+        label: the answer. The category heads answer together, with the most probable path of
+            the taxonomy; the others with their most probable label.
+        index: its position in the vocabulary.
+        probability: its calibrated probability, 0–1.
+        probabilities: float32 (n_labels,), sums to 1.
+        logits: float32 (n_labels,), before the temperature.
+        raw_label: what the head says alone; differs from ``label`` where the heads disagreed.
+    """
+
+    attribute: str
+    label: str
+    index: int
+    probability: float
+    probabilities: np.ndarray
+    logits: np.ndarray
+    raw_label: str
+
+    def __post_init__(self) -> None:
+        _freeze(self.probabilities, self.logits)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One map: where in the photo the evidence for a label lies.
+
+    Args:
+        prediction: the head's prediction on the same photo, from the same forward pass.
+        target: the label that is explained.
+        against: the label it is compared with, or None.
+        method: its name in ``methods.METHODS``, which states the map's unit.
+        layer: the layer whose features are explained.
+        heatmap: float32 (h, w), raw. For "gradcam" in logits per cell: its sum plus the head's
+            bias is the target's logit (with ``against``: the difference of both). For
+            "gradcam-odds" and "guided" less the rivals' mean logit, see ``cams.against_rivals``.
+        box: where the photo lies inside the padded input, in pixels.
+    """
+
+    prediction: Prediction
+    target: str
+    against: str | None
+    method: str
+    layer: str
+    heatmap: np.ndarray
+    box: Box
+
+    def __post_init__(self) -> None:
+        _freeze(self.heatmap)
+
+    @property
+    def evidence_for(self) -> float:
+        """Sum of the positive cells, ≥ 0, in the map's unit (Grad-CAM: logits)."""
+        return float(self.heatmap[self.heatmap > 0].sum())
+
+    @property
+    def evidence_against(self) -> float:
+        """Sum of the negative cells, ≤ 0, in the map's unit (Grad-CAM: logits)."""
+        return float(self.heatmap[self.heatmap < 0].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one forward pass leaves of one photo; every map starts from it.
+
+    Args:
+        pixels: uint8 (H, W, 3), the padded input.
+        features: float32 (h, w, channels), the feature map that enters the pooling.
+        logits: attribute → float32 (n_labels,).
+        box: where the photo lies inside the padded input, in pixels.
+    """
+
+    pixels: np.ndarray
+    features: np.ndarray
+    logits: dict[str, np.ndarray]
+    box: Box
+
+    def __post_init__(self) -> None:
+        _freeze(self.pixels, self.features, *self.logits.values())
+
+    @property
+    def pooled(self) -> np.ndarray:
+        """float32 (channels,), what the heads are given: the mean over the cells."""
+        return self.features.mean((0, 1))
+
+    def alone(self) -> Reading:
+        """A copy that holds none of the batch it was read in: its arrays are views of the batch's,
+        and one reading that is kept would keep all the others."""
+        logits = {attribute: x.copy() for attribute, x in self.logits.items()}
+        return Reading(self.pixels, self.features.copy(), logits, self.box)
+
+
+def _freeze(*arrays: np.ndarray) -> None:
+    for array in arrays:
+        array.flags.writeable = False

@@ -1,0 +1,206 @@
+"""What a trust card says: how faithful a bundle's maps are, wherever a map is shown.
+
+:mod:`fashion_xai.trust.benchmark` makes the card; here it is put into words and tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CONTROLS = {
+    "random": "random cells",
+    "centre": "a blob in the centre",
+    "edges": "plain contours",
+    "softened": "a blurred map",
+    "other heads": "other heads' maps",
+}
+"""Control → how a sentence calls it."""
+
+MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointing": 1}
+"""Measure → 1 where more is better, −1 where less is."""
+
+JUDGED = ("deletion", "insertion", "road")
+"""The measures that a verdict rests on."""
+
+ARRANGEMENTS = ("centred", "placed")
+
+
+def beaten(card: Mapping[str, Any], head: str, method: str) -> dict[str, int]:
+    """Arrangement → how many of :data:`CONTROLS` a head's map by a method beats: by deletion,
+    insertion and ROAD, each with an interval apart from zero. Empty where not measured."""
+    found = {}
+    for arrangement in ARRANGEMENTS:
+        advantages = _advantages(card, arrangement, head, method)
+        if advantages is not None:
+            found[arrangement] = sum(_beats(advantages[c]) for c in CONTROLS)
+    return found
+
+
+def badge(card: Mapping[str, Any], head: str, method: str) -> str:
+    """How many controls a head's map by a method beats, in few words; '' where not measured."""
+    found, n = beaten(card, head, method), len(CONTROLS)
+    if len(found) < len(ARRANGEMENTS):
+        return ""
+    return (
+        f"trust: beats {found['placed']} of {n} controls placed, {found['centred']} of {n} centred"
+    )
+
+
+def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
+    """One sentence on a head's map by a method, from a card's figures; '' where not measured."""
+    parts = []
+    for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
+        advantages = _advantages(card, arrangement, head, method)
+        if advantages is None:
+            return ""
+        behind = [c for c in CONTROLS if not _beats(advantages[c])]
+        worse = [c for c in behind if _loses(advantages[c])]
+        if not behind:
+            parts.append(f"{what}: better than every map that knows nothing of the answer")
+        elif not worse:
+            parts.append(f"{what}: no better than {_words(behind)}")
+        else:
+            parts.append(f"{what}: worse than {_words(worse)}")
+    return "Faithful? Product " + "; ".join(parts) + "."
+
+
+MEANINGS = {
+    "deletion": "the answer's probability while what the map marks turns white, averaged: less is "
+    "better",
+    "insertion": "the same while it comes back into a blurred photo: more is better",
+    "road": "what hiding the map's most important parts costs beyond hiding its least important "
+    "ones: more is better",
+}
+"""What each of :data:`JUDGED` measures, for someone who has never heard of it."""
+
+
+def photos(card: Mapping[str, Any], head: str) -> int:
+    """On how many photos a head was measured; 0 where it was not."""
+    every = card.get("photos", 0)  # cards made before heads could be measured one by one
+    figures = card.get("figures", {}).values()
+    return max((heads[head].get("photos", every) for heads in figures if head in heads), default=0)
+
+
+def compared(
+    card: Mapping[str, Any], head: str, method: str
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The figures behind a verdict.
+
+    Returns:
+        Arrangement → the method, then each control in its words → measure of :data:`JUDGED` →
+        mean over the photos; empty where not measured.
+    """
+    found = {}
+    for arrangement in ARRANGEMENTS:
+        maps = card.get("figures", {}).get(arrangement, {}).get(head, {}).get("maps", {})
+        if method in maps:
+            rows = {"this map": maps[method], **{CONTROLS[c]: maps[c] for c in CONTROLS}}
+            found[arrangement] = {
+                name: {m: columns[m]["mean"] for m in JUDGED} for name, columns in rows.items()
+            }
+    return found
+
+
+def _advantages(
+    card: Mapping[str, Any], arrangement: str, head: str, method: str
+) -> Mapping[str, Any] | None:
+    """Control → measure → figures, or None where the card has none."""
+    heads = card.get("figures", {}).get(arrangement, {})
+    return heads.get(head, {}).get("advantages", {}).get(method)
+
+
+def _words(names: Sequence[str]) -> str:
+    return " or ".join(CONTROLS[name] for name in names)
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The figures as Markdown tables, one per arrangement and head."""
+    lines = []
+    for arrangement, heads in card["figures"].items():
+        for head, figures in heads.items():
+            lines += [f"\n{head}, {arrangement} products ({figures['photos']} photos)\n"]
+            lines += ["| map | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
+            for name, columns in figures["maps"].items():
+                title = f"*{name}*" if name in CONTROLS else name
+                cells = (_cell(columns.get(m)) for m in MEASURES)
+                lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    lines += _grid_lines(card.get("grid"))
+    lines += _heads_lines(card.get("heads"))
+    lines += _sanity_lines(card.get("sanity"))
+    return "\n".join(lines)
+
+
+def _grid_lines(grid: Mapping[str, Any] | None) -> list[str]:
+    if not grid or not any(grid["heads"].values()):
+        return []
+    names = list(next(filter(None, grid["heads"].values())))
+    lines = [
+        f"\nFour products in one picture ({grid['grids']} pictures): share of a label's evidence "
+        f"on its own product; {grid['chance']:.2f} by chance\n",
+        "| head | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for head, found in grid["heads"].items():
+        lines.append(f"| {head} | " + " | ".join(_cell(found.get(n)) for n in names) + " |")
+    return lines
+
+
+def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
+    if heads is None:
+        return []
+    lines = []
+    for place, found in heads["places"].items():
+        lines += [
+            f"\nShare of the evidence on the {place} ({found['photos']} photos have one; it covers "
+            f"{found['area']:.3f} of them)\n",
+            "| " + " | ".join(found["heads"]) + " |",
+            "|---" * len(found["heads"]) + "|",
+            "| " + " | ".join(_cell(x) for x in found["heads"].values()) + " |",
+        ]
+    names = sorted({name for pair in heads["overlap"] for name in pair.split()})
+    lines += [
+        f"\nRank correlation of the heads' maps ({heads['photos']} photos)\n",
+        "| | " + " | ".join(names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
+    for a in names:
+        pairs = (heads["overlap"].get(f"{a} {b}", heads["overlap"].get(f"{b} {a}")) for b in names)
+        cells = ("–" if value is None else f"{value:.2f}" for value in pairs)
+        lines.append(f"| {a} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:
+    if sanity is None:
+        return []
+    stages = [
+        stage["layers"] for heads in sanity["maps"].values() for stage in next(iter(heads.values()))
+    ]
+    counts = sorted(set(stages))
+    lines = [
+        f"\nRank correlation with the trained network's map, weights shuffled from the heads down "
+        f"({sanity['photos']} photos; layers shuffled so far)\n",
+        "| map | " + " | ".join(f"{n} layers" for n in counts) + " |",
+        "|---" * (len(counts) + 1) + "|",
+    ]
+    for name, heads in sanity["maps"].items():
+        for head, found in heads.items():
+            lines.append(
+                f"| {name}, {head} | " + " | ".join(_cell(stage) for stage in found) + " |"
+            )
+    return lines
+
+
+def _beats(advantage: Mapping[str, Mapping[str, float]]) -> bool:
+    return all(advantage[m]["low"] > 0 for m in JUDGED)
+
+
+def _loses(advantage: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(advantage[m]["high"] < 0 for m in JUDGED)
+
+
+def _cell(figure: Mapping[str, float] | None) -> str:
+    if figure is None:
+        return "–"
+    return f"{figure['mean']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})"
