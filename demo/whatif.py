@@ -9,11 +9,11 @@ from html import escape
 
 import cv2
 import numpy as np
-from fashion_xai.maps.geometry import blurred
 
 from demo.handlers import Analysis, percent
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
+from fashion_xai.maps.geometry import blurred
 from fashion_xai.models.outputs import Reading
 from fashion_xai.viz import overlay
 

@@ -8,7 +8,7 @@ from fashion_xai import FashionClassifier
 from fashion_xai.models import attention, bundle
 from fashion_xai.models.efficientnet import BACKBONE_LAYER, POOLING_LAYER, build_model, cam_layer
 from tests import garments
-from training.transfer import transfer
+from training.engine.transfer import transfer
 
 RNG = np.random.default_rng(0)
 

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from tests import garments
-from training import augment
-from training.dataset import studio
+from training.data import augment
+from training.data.packing import studio
 
 SIZE = (128, 96)
 

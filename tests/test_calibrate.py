@@ -14,9 +14,9 @@ from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import Familiarity
 from tests import garments
 from training import calibrate
-from training.answers import Seen
-from training.losses import log_prior
-from training.strangers import STRANGERS
+from training.engine.losses import log_prior
+from training.evaluation.ood import STRANGERS
+from training.evaluation.predictions import Seen
 
 RNG = np.random.default_rng(0)
 

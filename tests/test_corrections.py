@@ -6,7 +6,7 @@ from fashion_xai.audit import annotations
 from fashion_xai.audit.annotations import Verdict
 from fashion_xai.data.catalogue import Product
 from training import config, train
-from training.corrections import correct
+from training.data.corrections import correct
 
 PRODUCTS = [Product(str(i), i, {"season": "Summer", "gender": "Men"}) for i in range(3)]
 SPLIT = {"0": "train", "1": "validation", "2": "test"}

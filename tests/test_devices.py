@@ -12,7 +12,8 @@ import pytest
 from fashion_xai.models import bundle
 from tests import garments
 from tests.conftest import ROOT
-from training import devices, train
+from training import train
+from training.engine import devices
 
 needs_jax = pytest.mark.skipif(
     not importlib.util.find_spec("jax"), reason="needs jax: pip install -e .[dev]"

@@ -9,7 +9,8 @@ from PIL import Image
 
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.labels import ATTRIBUTES
-from training import eda, splits
+from training import eda
+from training.data import near_duplicates
 
 
 def product(identity: str, master: str, sub: str, article: str, colour: str | None) -> Product:
@@ -59,7 +60,7 @@ def test_conflicts_inside_groups():
 
 
 def test_groups_come_largest_first():
-    twins = splits.Twins(np.array([0, 1, 1, 2, 3, 3, 3]), 0, 0)
+    twins = near_duplicates.Twins(np.array([0, 1, 1, 2, 3, 3, 3]), 0, 0)
     assert eda.group_members(twins) == [[4, 5, 6], [1, 2]]
 
 

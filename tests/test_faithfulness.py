@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 import pytest
-from fashion_xai.maps.geometry import inside
 
 from fashion_xai.data.images import Box
+from fashion_xai.maps.geometry import inside
 from fashion_xai.trust import controls
 from fashion_xai.trust.faithfulness import (
     SHARES,

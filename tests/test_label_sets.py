@@ -15,9 +15,10 @@ from fashion_xai.data.labels import MISSING, Vocabulary
 from fashion_xai.data.schema import Table
 from fashion_xai.models import bundle
 from tests import garments
-from training import calibrate, config, dataset, evaluate, splits, train
-from training.also import Labelled, Other, read
-from training.answers import resolve
+from training import calibrate, config, evaluate, train
+from training.data import near_duplicates, packing
+from training.data.also import Labelled, Other, read
+from training.evaluation.predictions import resolve
 
 WORDS = {
     "Pants": {"masterCategory": ["Apparel"], "articleType": ["Jeans", "Trousers"]},
@@ -103,11 +104,11 @@ def product(number, article=None, one_of=(), group="", word=""):
 def test_allowed_labels_by_hand():
     products = [product(1, "A"), product(2, None, ("A", "C", "Z")), product(3)]
     vocabulary = Vocabulary({"articleType": ("A", "B", "C")})
-    found = dataset.allowed(vocabulary, products)
+    found = packing.allowed(vocabulary, products)
     assert found["articleType"].tolist() == [[1, 0, 0], [1, 0, 1], [0, 0, 0]]
-    assert dataset.allowed(vocabulary, products[:1]) is None
-    assert dataset.encode(vocabulary, products).ravel().tolist() == [0, MISSING, MISSING]
-    fitted = Vocabulary.fit(dataset.label_rows(products), ["articleType"])
+    assert packing.allowed(vocabulary, products[:1]) is None
+    assert packing.encode(vocabulary, products).ravel().tolist() == [0, MISSING, MISSING]
+    fitted = Vocabulary.fit(packing.label_rows(products), ["articleType"])
     assert fitted.labels["articleType"] == ("A", "C", "Z")
 
 
@@ -127,7 +128,7 @@ def test_calibration_counts_an_allowed_answer_as_right():
 
 
 def test_batches_hold_sets_and_the_shares_of_each_catalogue():
-    photos = dataset.Photos(np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1))
+    photos = packing.Photos(np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1))
     more = [np.arange(100, 105, dtype=np.uint8).reshape(5, 1, 1, 1)]
     both = photos.followed_by(more)
     assert both.take(np.array([3, 22, 0, 24]), np.zeros(4, bool)).ravel().tolist() == [
@@ -138,8 +139,8 @@ def test_batches_hold_sets_and_the_shares_of_each_catalogue():
     ]
     labels = np.zeros((25, 1), np.int32)
     allowed = [np.ones((25, 3), bool)]
-    others = [dataset.Share(np.arange(20, 25), 0.25)]
-    batches = dataset.Batches(both, np.arange(20), labels, 8, 3, allowed=allowed, others=others)
+    others = [packing.Share(np.arange(20, 25), 0.25)]
+    batches = packing.Batches(both, np.arange(20), labels, 8, 3, allowed=allowed, others=others)
     assert len(batches.order) == 27  # 20 and a quarter of 27
     assert sorted(batches.order)[:20] == list(range(20))
     for i in range(3):
@@ -149,7 +150,7 @@ def test_batches_hold_sets_and_the_shares_of_each_catalogue():
     before = batches.order.copy()
     batches.on_epoch_end()
     assert (before != batches.order).any()
-    short = dataset.Batches(both, np.arange(20), labels, 8, 3, others=others, epoch_size=8)
+    short = packing.Batches(both, np.arange(20), labels, 8, 3, others=others, epoch_size=8)
     assert len(short.order) == 8 and (short.order >= 20).sum() == 2
 
 
@@ -162,7 +163,7 @@ def test_rare_words_are_drawn_more_often():
     other = Other(Labelled(catalogue, sides, "phone.zip"), Path(), {}, 0.5)
     assert other.weights(0.5) == pytest.approx([1 / 4] * 16 + [1 / 2] * 4)
     assert other.weights(1.0) == pytest.approx([1 / 16] * 16 + [1 / 4] * 4)
-    share = dataset.Share(np.arange(20), 0.5, other.weights(1.0))
+    share = packing.Share(np.arange(20), 0.5, other.weights(1.0))
     drawn = share.draw(np.random.default_rng(0), 4000)
     # Half of the draws are hats: 4000 × 0.5, with a standard deviation of 32.
     assert abs((drawn >= 16).sum() - 2000) < 130
@@ -173,11 +174,11 @@ def test_what_one_sender_took_is_never_split_apart():
     products = [product(n, "A", group=f"sender {n % 15}") for n in range(150)]
     group = np.arange(150)
     group[149] = group[3]  # a twin in another sender's photos: both senders go together
-    joined = splits.with_groups(splits.Twins(group, 2, 0), products)
+    joined = near_duplicates.with_groups(near_duplicates.Twins(group, 2, 0), products)
     assert len(set(joined.group)) == 14
     order = rng.permutation(150)
-    twins = splits.Twins(joined.group[order], 2, 0)
-    split = splits.split_by_twins([products[i] for i in order], twins)
+    twins = near_duplicates.Twins(joined.group[order], 2, 0)
+    split = near_duplicates.split_by_twins([products[i] for i in order], twins)
     for sender in range(15):
         assert len({split[str(n)] for n in range(sender, 150, 15)}) == 1
     assert split["149"] == split["3"] and len(set(split.values())) == 3

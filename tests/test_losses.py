@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fashion_xai.data.labels import MISSING
-from training.losses import MaskedAccuracy, MaskedCrossentropy, class_weights, log_prior
+from training.engine.losses import MaskedAccuracy, MaskedCrossentropy, class_weights, log_prior
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0], [0.0, 1.0, 0.0]], np.float32)
 

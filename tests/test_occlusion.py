@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from fashion_xai.maps.geometry import blurred
 
+from fashion_xai.maps.geometry import blurred
 from fashion_xai.maps.occlusion import occlusion, windows
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.schedule import WarmupCosine
+from training.engine.schedule import WarmupCosine
 
 
 @pytest.mark.parametrize("warmup", [0, 1, 7])

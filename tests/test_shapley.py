@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from fashion_xai.maps.geometry import blurred
 
 from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
+from fashion_xai.maps.geometry import blurred
 from fashion_xai.maps.shapley import partition_shap
 from tests import garments
 

@@ -6,7 +6,7 @@ import pytest
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.split import read_split, write_split
 from tests import garments
-from training import splits
+from training.data import near_duplicates
 
 
 def product(identity: str, article: str | None = "Shirts") -> Product:
@@ -18,7 +18,7 @@ def thumbs_of(*photos: np.ndarray) -> np.ndarray:
 
 
 def drawn(kind="shirt", colour="Navy Blue", **options) -> np.ndarray:
-    return garments.draw(kind, colour, splits.THUMBNAIL, **options)
+    return garments.draw(kind, colour, near_duplicates.THUMBNAIL, **options)
 
 
 def noisy(photo: np.ndarray, sigma: float, seed: int = 1) -> np.ndarray:
@@ -29,7 +29,7 @@ def noisy(photo: np.ndarray, sigma: float, seed: int = 1) -> np.ndarray:
 def test_identical_and_nearly_identical_photos_are_twins():
     shirt, dress = drawn(), drawn("dress", "Red")
     thumbs = thumbs_of(shirt, dress, shirt.copy(), noisy(shirt, 3), drawn("bag", "Black"))
-    twins = splits.find_twins(thumbs)
+    twins = near_duplicates.find_twins(thumbs)
     assert twins.group[0] == twins.group[2] == twins.group[3]
     assert len(set(twins.group)) == 3
     assert twins.identical == 2 and sorted(twins.sizes) == [1, 1, 3]
@@ -41,25 +41,25 @@ def test_the_hash_alone_links_nothing():
     """Same outline, other colour: the grey hash agrees, the pixels do not."""
     red = drawn(colour="Red")
     blue = red[..., ::-1].copy()
-    pairs = splits._propose(thumbs_of(red, blue), np.array([0, 1]))
+    pairs = near_duplicates._propose(thumbs_of(red, blue), np.array([0, 1]))
     assert pairs.tolist() == [[0, 1]]
-    assert len(set(splits.find_twins(thumbs_of(red, blue)).group)) == 2
+    assert len(set(near_duplicates.find_twins(thumbs_of(red, blue)).group)) == 2
 
 
 def test_the_distance_counts_the_product_not_the_background():
     white = np.full((80, 60, 3), 255, np.uint8)
     one, other = white.copy(), white.copy()
     one[:8, :6], other[:8, :6] = 100, 120  # 1 % of the picture, 20 levels apart
-    assert splits._distance(one, other) == pytest.approx(20)
-    assert splits._distance(white, white) == 0
+    assert near_duplicates._distance(one, other) == pytest.approx(20)
+    assert near_duplicates._distance(white, white) == 0
 
 
 def test_groups_stay_together_and_classes_are_spread():
     products = [product(str(i), f"type {i % 4}") for i in range(400)]
     group = np.arange(400)
     group[200:300] = group[100:200]  # a hundred pairs
-    twins = splits.Twins(group, 0, 100)
-    split = splits.split_by_twins(products, twins)
+    twins = near_duplicates.Twins(group, 0, 100)
+    split = near_duplicates.split_by_twins(products, twins)
     for g in range(100, 200):
         assert len({split[p.id] for p, k in zip(products, group, strict=True) if k == g}) == 1
     for kind in range(4):
@@ -69,23 +69,25 @@ def test_groups_stay_together_and_classes_are_spread():
 
 def test_a_class_with_one_group_is_trained_on():
     products = [product("1", "Rare"), product("2", None)]
-    split = splits.split_by_twins(products, splits.Twins(np.array([0, 1]), 0, 0))
+    split = near_duplicates.split_by_twins(products, near_duplicates.Twins(np.array([0, 1]), 0, 0))
     assert split == {"1": "train", "2": "train"}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_order_of_the_rows_does_not_matter(seed):
     products = [product(str(i)) for i in range(100)]
-    twins = splits.Twins(np.arange(100), 0, 0)
-    one = splits.split_by_twins(products, twins, seed)
-    assert one == splits.split_by_twins(products[::-1], twins, seed)
-    assert splits.split_at_random(products, seed) == splits.split_at_random(products[::-1], seed)
+    twins = near_duplicates.Twins(np.arange(100), 0, 0)
+    one = near_duplicates.split_by_twins(products, twins, seed)
+    assert one == near_duplicates.split_by_twins(products[::-1], twins, seed)
+    assert near_duplicates.split_at_random(products, seed) == near_duplicates.split_at_random(
+        products[::-1], seed
+    )
 
 
 def test_the_split_is_the_same_on_every_machine():
     """By hand: ``printf 0:ID | sha256sum`` of the ids 0–19, sorted; the last two are the test."""
     products = [product(str(i)) for i in range(20)]
-    split = splits.split_at_random(products)
+    split = near_duplicates.split_at_random(products)
     assert sorted((i for i, s in split.items() if s == "test"), key=int) == ["1", "13"]
     assert Counter(split.values()) == {"train": 16, "validation": 2, "test": 2}
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from fashion_xai.data.masks import silhouette
 from tests import garments
-from training.stress import STRESSES, scenes
+from training.evaluation.corruptions import STRESSES, scenes
 
 PHOTO = garments.draw("trousers", "Green", size=(160, 120), scale=0.8)
 

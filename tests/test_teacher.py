@@ -7,9 +7,9 @@ import pytest
 from fashion_xai import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.labels import MISSING, Vocabulary
-from training import dataset
-from training.losses import MaskedAccuracy, MaskedCrossentropy
-from training.teacher import Teacher, ask
+from training.data import packing
+from training.data.soft_labels import Teacher, ask
+from training.engine.losses import MaskedAccuracy, MaskedCrossentropy
 
 
 def test_label_and_opinion_are_mixed_by_the_weight():
@@ -43,7 +43,7 @@ def test_a_weight_of_zero_is_training_on_labels_alone():
 def asked(drawn, small_bundle, tmp_path_factory):
     catalogue = Catalogue(drawn)
     folder = tmp_path_factory.mktemp("teacher")
-    (pack,) = dataset.pack(catalogue, [(96, 64)], folder)
+    (pack,) = packing.pack(catalogue, [(96, 64)], folder)
     labels = (p.labels for p in catalogue.products)
     known = Vocabulary.fit(labels)
     # A catalogue with one gender more, and other articleTypes in another order.
@@ -81,8 +81,8 @@ def test_a_resumed_run_hears_the_same_without_asking_again(asked, small_bundle):
 def test_batches_carry_distributions(asked):
     pack, _, rows, _, teacher = asked
     labels = np.zeros((len(pack.products), 6), np.int32)
-    photos = dataset.Photos(pack.pixels)
-    batch, targets = dataset.Batches(photos, rows, labels, 4, teacher=teacher)[0]
+    photos = packing.Photos(pack.pixels)
+    batch, targets = packing.Batches(photos, rows, labels, 4, teacher=teacher)[0]
     assert len(batch) == 4 and len(targets) == 6
     for target, opinions in zip(targets, teacher.opinions, strict=True):
         assert target.shape == (4, opinions.shape[1])

@@ -16,7 +16,8 @@ from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.models import bundle
 from tests import garments
 from tests.conftest import ROOT
-from training import checkpoint, config, evaluate, train
+from training import config, evaluate, train
+from training.engine import checkpoint
 
 # Only the last blocks are trained where what is learnt does not matter: that traces faster.
 STAGES = "64x64:1:1e-3:block6d_add,96x64:5:1e-3:block6d_add"

@@ -9,7 +9,7 @@ from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
 from fashion_xai.models.efficientnet import build_model
 from training import train
-from training.transfer import toward, transfer
+from training.engine.transfer import toward, transfer
 
 
 def test_weights_move_back_in_a_straight_line(small_bundle):

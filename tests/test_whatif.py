@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
-from fashion_xai.maps.geometry import blurred
 
 from demo import handlers, whatif
 from demo.results import PAGE, Results
 from fashion_xai import ATTRIBUTES, FashionClassifier
+from fashion_xai.maps.geometry import blurred
 from tests import garments
 
 

@@ -23,11 +23,12 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.split import read_split
 from fashion_xai.models import bundle
-from training import also, command, config, train
-from training.answers import Answers, encode_truth, predict_all
-from training.dataset import allowed, rows_of
+from training import command, config, train
+from training.data import also
+from training.data.packing import allowed, rows_of
 from training.evaluate import measure, measure_words
-from training.stress import STRESSES
+from training.evaluation.corruptions import STRESSES
+from training.evaluation.predictions import Answers, encode_truth, predict_all
 
 TEACHER = "a teacher beside the labels"
 SINGLE = "labels of several left empty"

@@ -39,12 +39,13 @@ from fashion_xai.data.split import read_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import Familiarity, energies
-from training import command, scenery
-from training.also import Labelled
-from training.answers import Answers, Seen, encode_truth, look, predict_all, resolve
-from training.dataset import allowed, encode, rows_of
-from training.losses import log_prior
-from training.strangers import STRANGERS, several
+from training import command
+from training.data import backgrounds
+from training.data.also import Labelled
+from training.data.packing import allowed, encode, rows_of
+from training.engine.losses import log_prior
+from training.evaluation.ood import STRANGERS, several
+from training.evaluation.predictions import Answers, Seen, encode_truth, look, predict_all, resolve
 
 STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
 """Multiples of the log frequencies that are tried."""
@@ -270,17 +271,18 @@ def fit_familiarity(
     train: Sequence[Product],
     others: Sequence[Labelled],
 ) -> Familiarity:
-    """The score, fitted on training products of all catalogues against :mod:`training.scenery`,
-    floors grown from the other catalogues' training photos, and several training products."""
+    """The score, fitted on training products of all catalogues against scenery
+    (:mod:`training.data.backgrounds`), floors grown from the other catalogues' training photos, and
+    several training products."""
     rng = np.random.default_rng(1)
     places = [(catalogue, train), *((other.catalogue, other.train) for other in others)]
     photos = [
         [source.photo(products[i]) for i in rng.permutation(len(products))[:FITTED_EACH]]
         for source, products in places
     ]
-    without = [*scenery.bank(len(photos[0]), seed=1)]
+    without = [*backgrounds.bank(len(photos[0]), seed=1)]
     for theirs in photos[1:]:
-        without += [*scenery.floors(theirs[: FITTED_EACH // 2], seed=1)]
+        without += [*backgrounds.floors(theirs[: FITTED_EACH // 2], seed=1)]
     for theirs in photos:
         without += [several(rng, theirs) for _ in theirs[::2]]
     return fit_score(see([photo for theirs in photos for photo in theirs]), see(without))
@@ -315,7 +317,7 @@ def read_strangers(
     pictures = {name: [make(rng, photos) for _ in photos] for name, make in STRANGERS.items()}
     for other in others:
         theirs = [other.catalogue.photo(p) for p in other.validation[:STRANGERS_EACH]]
-        pictures[f"floors of {other.name}"] = [*scenery.floors(theirs, seed=0)]
+        pictures[f"floors of {other.name}"] = [*backgrounds.floors(theirs, seed=0)]
     return {name: see(them) for name, them in pictures.items()}
 
 

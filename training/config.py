@@ -14,8 +14,8 @@ from fashion_xai.data.schema import Table
 from fashion_xai.data.schema import read as read_table
 from fashion_xai.models import attention, bundle
 from fashion_xai.models.efficientnet import OUTPUT_STRIDES, STRIDE
-from training import augment, splits
-from training.dataset import CACHE
+from training.data import augment, near_duplicates
+from training.data.packing import CACHE
 
 _ELSEWHERE = (
     *("data", "out", "images", "cache", "init", "teacher", "table"),
@@ -156,7 +156,7 @@ class Config:
         for name in _ELSEWHERE:
             values.pop(name)
         values["corrections"] = self.corrections and verdicts.corrections(self.corrections)
-        values["split"] = self.split if self.split in splits.KINDS else "file"
+        values["split"] = self.split if self.split in near_duplicates.KINDS else "file"
         values["weights"] = None if self.init else Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]

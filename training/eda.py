@@ -30,7 +30,8 @@ from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH
 from fashion_xai.viz import html as report
-from training import command, dataset, splits
+from training import command
+from training.data import near_duplicates, packing
 
 RARE = 10
 """A label with fewer products than this is called rare."""
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
-    add("--cache", type=Path, default=dataset.CACHE, help="folder for the decoded photos")
+    add("--cache", type=Path, default=packing.CACHE, help="folder for the decoded photos")
     schema.add_arguments(parser)
     args = parser.parse_args(argv)
 
@@ -70,14 +71,14 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
     """Explore and write; returns the numbers of eda.json."""
-    (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], cache)
+    (thumbs,) = packing.pack(catalogue, [near_duplicates.THUMBNAIL], cache)
     left_out = [*catalogue.rejected, *thumbs.rejected]
     if left_out:
         print(summarise(left_out))
     products = thumbs.products
     attributes = catalogue.table.attributes
     print("Looking for twins; some minutes for 40,000 photos …")
-    twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
+    twins = near_duplicates.find_twins(np.asarray(thumbs.pixels[..., :3]))
     groups = group_members(twins)
     numbers: dict[str, Any] = {
         "products": len(products),
@@ -198,7 +199,7 @@ def photo_kinds(catalogue: Catalogue, products: Sequence[Product]) -> dict[str, 
     }
 
 
-def group_members(twins: splits.Twins) -> list[list[int]]:
+def group_members(twins: near_duplicates.Twins) -> list[list[int]]:
     """The groups of two photos or more, largest first, as positions."""
     members: dict[int, list[int]] = defaultdict(list)
     for position, group in enumerate(twins.group.tolist()):

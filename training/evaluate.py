@@ -26,11 +26,12 @@ from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
 from fashion_xai.data.split import SPLITS, on_side, read_split
 from fashion_xai.models import bundle
-from training import command, scenery
-from training.also import Labelled
-from training.answers import Answers, Change, Seen, encode_truth, predict_all
-from training.dataset import allowed
-from training.stress import STRESSES, before
+from training import command
+from training.data import backgrounds
+from training.data.also import Labelled
+from training.data.packing import allowed
+from training.evaluation.corruptions import STRESSES, before
+from training.evaluation.predictions import Answers, Change, Seen, encode_truth, predict_all
 
 FEW_CLASSES = 45
 """Condition-CNN (Kolisnik et al. 2021) reports articleType on the 45 most frequent labels."""
@@ -121,10 +122,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         figures["floors"] = measure_floors(classifier, catalogue, used, args)
     print(markdown(figures, args.split))
     if args.out:
-        from training import evaluation_page  # matplotlib is slow to import
+        from training.evaluation import report  # matplotlib is slow to import
 
         args.out.mkdir(parents=True, exist_ok=True)
-        evaluation_page.write(args.out, classifier, catalogue, used, answers, figures, args.split)
+        report.write(args.out, classifier, catalogue, used, answers, figures, args.split)
         print(f"Page: {args.out / 'evaluation.html'}")
     if args.json:
         files.write(args.json, json.dumps(figures, indent=1) + "\n")
@@ -291,7 +292,7 @@ def measure_floors(
             f"--floors {args.floors}: expected photos of the side that is measured. Received: none "
             f"on side {args.split!r}"
         )
-    floors = [*scenery.floors([other.catalogue.photo(p) for p in photos], seed=0)]
+    floors = [*backgrounds.floors([other.catalogue.photo(p) for p in photos], seed=0)]
 
     def change(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return before(photo, rng, floors)
@@ -492,7 +493,8 @@ def _stress_lines(figures: Mapping[str, Any]) -> list[str]:
     }
     lines = [
         "",
-        f"Accuracy % on the same {figures['products']:,} photos made harder (training.stress):",
+        f"Accuracy % on the same {figures['products']:,} photos made harder "
+        "(training.evaluation.corruptions):",
         "",
         f"| photos | {' | '.join(heads)} | all right |",
         "|" + "---|" * (len(heads) + 2),

@@ -24,24 +24,14 @@ from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.data.split import SPLITS, read_split, write_split
 from fashion_xai.models import bundle
 from fashion_xai.models.efficientnet import build_model, cam_layer, set_weights
-from training import (
-    also,
-    augment,
-    checkpoint,
-    command,
-    config,
-    dataset,
-    devices,
-    losses,
-    scenery,
-    schedule,
-    splits,
-)
+from training import command, config
 from training.calibrate import calibrate
-from training.callbacks import Checkpoint, Progress
-from training.corrections import correct
-from training.teacher import Teacher, ask
-from training.transfer import toward, transfer
+from training.data import also, augment, backgrounds, near_duplicates, packing
+from training.data.corrections import correct
+from training.data.soft_labels import Teacher, ask
+from training.engine import checkpoint, devices, losses, schedule
+from training.engine.callbacks import Checkpoint, Progress
+from training.engine.transfer import toward, transfer
 
 FIXED = np.random.default_rng(0)
 """For lengths, where the order does not matter."""
@@ -50,14 +40,14 @@ FIXED = np.random.default_rng(0)
 class Data(NamedTuple):
     """Packed photos of one size, the labels of all heads, and who is on which side."""
 
-    photos: dataset.Photos
+    photos: packing.Photos
     labels: np.ndarray
     sizes: list[int]
     allowed: list[np.ndarray] | None
     teacher: Teacher | None
     train_rows: np.ndarray
     validation_rows: np.ndarray
-    others: list[dataset.Share]
+    others: list[packing.Share]
     floors: np.ndarray | None
 
 
@@ -92,7 +82,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     catalogue = Catalogue(settings.data, table=settings.table)
     catalogue.products = catalogue.products[: settings.limit]
     sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
-    packs = dict(zip(sizes, dataset.pack(catalogue, sizes, settings.cache), strict=True))
+    packs = dict(zip(sizes, packing.pack(catalogue, sizes, settings.cache), strict=True))
     larger = pack_larger(settings, catalogue, sizes)
     first = packs[sizes[0]]
     products = first.products
@@ -104,7 +94,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     if settings.corrections:
         products, changed = correct(products, settings.corrections, split)
         print(f"{changed} labels corrected as {settings.corrections} says")
-    train_rows, val_rows = (dataset.rows_of(products, split, s) for s in SPLITS[:2])
+    train_rows, val_rows = (packing.rows_of(products, split, s) for s in SPLITS[:2])
     if not len(train_rows) or not len(val_rows):
         raise ValueError(
             f"Expected products in training and validation. Received: {len(train_rows)} and "
@@ -112,16 +102,16 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
         )
     others = [also.read(settings, a, n, sizes) for n, a in enumerate(settings.also, start=1)]
     everything = [*products, *(p for other in others for p in other.products)]
-    vocabulary = Vocabulary.fit(dataset.label_rows(everything), settings.table.attributes)
+    vocabulary = Vocabulary.fit(packing.label_rows(everything), settings.table.attributes)
     taxonomy = Taxonomy.fit(products[i].labels for i in train_rows)
-    labels = dataset.encode(vocabulary, everything)
-    sets = dataset.allowed(vocabulary, everything)
+    labels = packing.encode(vocabulary, everything)
+    sets = packing.allowed(vocabulary, everything)
     allowed = None if sets is None else list(sets.values())
     print(f"{len(train_rows):,} products to train on, {len(val_rows):,} to validate")
     mixed, start = [], len(products)
     for other in others:
         drawn = other.weights(settings.also_balance) if settings.also_balance else None
-        mixed.append(dataset.Share(start + other.train_rows, other.share, drawn))
+        mixed.append(packing.Share(start + other.train_rows, other.share, drawn))
         val_rows = np.r_[val_rows, start + other.validation_rows]
         start += len(other.products)
 
@@ -144,7 +134,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
         if number < state["stage"]:
             continue
         resumed = (state, groups) if groups and number == state["stage"] else None
-        photos = dataset.Photos.join(packs[stage.size], larger.get(stage.size))
+        photos = packing.Photos.join(packs[stage.size], larger.get(stage.size))
         photos = photos.followed_by([other.pixels[stage.size] for other in others])
         if settings.on_device:
             photos = photos.on_device()
@@ -200,14 +190,14 @@ def prepare_backend(seed: int) -> bool:
 
 def pack_larger(
     settings: config.Config, catalogue: Catalogue, sizes: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], dataset.Pack]:
+) -> dict[tuple[int, int], packing.Pack]:
     """Size → the packed photos of ``--images``; empty without it."""
     if settings.images is None:
         return {}
     larger = Catalogue(settings.data, settings.images, settings.table)
     wanted = {product.id for product in catalogue.products} & larger.replaced
     larger.products = [product for product in larger.products if product.id in wanted]
-    packs = dataset.pack(larger, sizes, settings.cache)
+    packs = packing.pack(larger, sizes, settings.cache)
     print(f"{len(wanted):,} products have a larger photo in {settings.images}")
     if left_out := summarise(packs[0].rejected):
         print(left_out)
@@ -226,7 +216,7 @@ def grow_floors(settings: config.Config, others: Sequence[also.Other]) -> np.nda
         for i in chosen[: augment.RandomBackground.BANK // 2]
     ]
     print(f"{len(photos)} backgrounds are grown from the corners of photos of --also")
-    return scenery.floors(photos, settings.seed)
+    return backgrounds.floors(photos, settings.seed)
 
 
 def ask_teacher(
@@ -236,7 +226,7 @@ def ask_teacher(
     if settings.teacher is None:
         return None
     height, width = bundle.read_card(settings.teacher)["input_size"]
-    (pack,) = dataset.pack(catalogue, [(height, width)], settings.cache)
+    (pack,) = packing.pack(catalogue, [(height, width)], settings.cache)
     file = settings.out / "teacher.npz"
     return ask(settings.teacher, pack.pixels, rows, vocabulary, settings.teacher_weight, file)
 
@@ -245,7 +235,7 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
     """Read or make the split; it is kept in the run, so that a resume takes the same."""
     if not file.exists():
         if settings.split == "random":
-            write_split(file, splits.split_at_random(catalogue.products, settings.seed))
+            write_split(file, near_duplicates.split_at_random(catalogue.products, settings.seed))
         elif settings.split == "twins":
             write_split(file, also.split_apart(catalogue, settings))
         else:
@@ -258,13 +248,13 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     """Train the model in place for one stage; it ends with the stage's best weights."""
     stage = settings.stages[number]
     freeze(model, stage.frozen, settings.freeze_norm)
-    photos = keras.Input((*stage.size, dataset.CHANNELS), name="photo", dtype="uint8")
+    photos = keras.Input((*stage.size, packing.CHANNELS), name="photo", dtype="uint8")
     layers = augment.build(settings.augment, settings.seed, settings.backgrounds, data.floors)
     logits = model(layers(photos))
     # A nested call loses the heads' names, and with them those of the metrics.
     heads = [keras.layers.Identity(name=n)(x) for n, x in zip(model.output_names, logits)]
     trainer = keras.Model(photos, heads, name="trainer")
-    size = len(dataset.mixed(FIXED, data.train_rows, data.others, settings.epoch_size))
+    size = len(packing.mixed(FIXED, data.train_rows, data.others, settings.epoch_size))
     steps = math.ceil(size / settings.batch_size)
     warmup = min(int(settings.warmup * steps), steps * stage.epochs - 1)
     rate = schedule.WarmupCosine(stage.rate, warmup, steps * stage.epochs)
@@ -289,7 +279,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
     epoch = keeper.restore(*resumed) if resumed else 0
     title = f"{stage.size[0]}×{stage.size[1]}"
     if epoch < stage.epochs and not keeper.stopped:
-        batches = dataset.Batches(
+        batches = packing.Batches(
             data.photos,
             data.train_rows,
             data.labels,
@@ -305,7 +295,7 @@ def train_stage(model, settings, number, data, use_gpu, path, started, resumed) 
         progress = Progress(size, settings.batch_size, title)
         trainer.fit(
             batches,
-            validation_data=dataset.Batches(
+            validation_data=packing.Batches(
                 data.photos,
                 data.validation_rows,
                 data.labels,
@@ -343,7 +333,7 @@ def build_metrics(trainer: keras.Model, sets: bool) -> None:
     trainer.reset_metrics()
 
 
-def measure_step(trainer: keras.Model, batches: dataset.Batches, rounds: int = 10) -> float:
+def measure_step(trainer: keras.Model, batches: packing.Batches, rounds: int = 10) -> float:
     """Images per second of the training step alone, on one batch again and again.
 
     It trains: call it where the weights do not matter any more.
@@ -391,7 +381,7 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
 def kind_of_split(settings: config.Config) -> str:
     """``twins``, ``random`` or ``file``; of a bundle's split.csv, what that bundle's card says."""
     folder = Path(settings.split).parent
-    if settings.split in splits.KINDS or not (folder / bundle.CARD).is_file():
+    if settings.split in near_duplicates.KINDS or not (folder / bundle.CARD).is_file():
         return settings.learning()["split"]
     return bundle.read_card(folder)["split"]["kind"]
 

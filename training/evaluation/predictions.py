@@ -45,7 +45,7 @@ class Answers:
         logits: Mapping[str, np.ndarray],
         allowed: Mapping[str, np.ndarray] | None = None,
     ) -> Answers:
-        """Decode logits; ``allowed`` as of :func:`training.dataset.allowed`."""
+        """Decode logits; ``allowed`` as of :func:`training.data.packing.allowed`."""
         probabilities = decoder.probabilities(logits)
         raw = {a: p.argmax(1) for a, p in probabilities.items()}
         predicted = decoder.labels(probabilities)

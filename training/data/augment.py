@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from fashion_xai.data.images import WHITE
-from training import scenery
+from training.data import backgrounds as scenery
 
 KINDS = ("none", "light", "medium", "strong", "phone")
 
@@ -189,8 +189,8 @@ class RandomPerspective(Augmentation):
 class RandomBackground(Augmentation):
     """Set the product on another background, and drop the mask: 4 channels in, 3 out.
 
-    Most come from a bank of scenery (:mod:`training.scenery`), mirrored, stretched and shifted; the
-    others are enlarged, more or less blurred pieces of other photos of the batch.
+    Most come from a bank of scenery (:mod:`training.data.backgrounds`), mirrored, stretched and
+    shifted; the others are enlarged, more or less blurred pieces of other photos of the batch.
 
     Args:
         share: of the photos whose background is replaced.

@@ -14,7 +14,8 @@ from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.schema import Table
 from fashion_xai.data.split import SPLITS, read_split, write_split
 from fashion_xai.models import bundle
-from training import config, dataset, splits
+from training import config
+from training.data import near_duplicates, packing
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ class Other:
 
     @property
     def train_rows(self) -> np.ndarray:
-        return dataset.rows_of(self.products, self.labelled.split, SPLITS[0])
+        return packing.rows_of(self.products, self.labelled.split, SPLITS[0])
 
     @property
     def validation_rows(self) -> np.ndarray:
-        return dataset.rows_of(self.products, self.labelled.split, SPLITS[1])
+        return packing.rows_of(self.products, self.labelled.split, SPLITS[1])
 
     def weights(self, power: float) -> np.ndarray:
         """How often each product to train on is drawn: the frequency of its word (of its
@@ -122,7 +123,7 @@ def read(
         ValueError: no labelled product in training or validation.
     """
     catalogue = Catalogue(also.data, table=also.table)
-    packs = dataset.pack(catalogue, sizes, settings.cache)
+    packs = packing.pack(catalogue, sizes, settings.cache)
     if left_out := summarise([*catalogue.rejected, *packs[0].rejected]):
         print(left_out)
     split_file = settings.out / bundle.OTHER_SPLIT.format(number)
@@ -148,11 +149,11 @@ def read(
 
 def split_apart(catalogue: Catalogue, settings: config.Config) -> dict[str, str]:
     """Id → side, twins and the products of one group never apart."""
-    (thumbs,) = dataset.pack(catalogue, [splits.THUMBNAIL], settings.cache)
-    twins = splits.find_twins(np.asarray(thumbs.pixels[..., :3]))
+    (thumbs,) = packing.pack(catalogue, [near_duplicates.THUMBNAIL], settings.cache)
+    twins = near_duplicates.find_twins(np.asarray(thumbs.pixels[..., :3]))
     print(twins.summary())
-    joined = splits.with_groups(twins, thumbs.products)
-    return splits.split_by_twins(thumbs.products, joined, settings.seed)
+    joined = near_duplicates.with_groups(twins, thumbs.products)
+    return near_duplicates.split_by_twins(thumbs.products, joined, settings.seed)
 
 
 def _split(settings: config.Config, data: Path, catalogue: Catalogue, file: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
 from fashion_xai.data.labels import MISSING, Vocabulary
 from fashion_xai.data.masks import silhouette
-from training.teacher import Teacher
+from training.data.soft_labels import Teacher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
 CHANNELS = 4

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
-from training.stress import scenes
+from training.evaluation.corruptions import scenes
 
 SIZE = (256, 192)
 

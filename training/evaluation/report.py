@@ -20,7 +20,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.viz import html
-from training.answers import Answers
+from training.evaluation.predictions import Answers
 
 PAIRS, PHOTOS = 20, 8
 """Confused pairs per head in the table; photos of each of the first pairs on its sheet."""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from training import checkpoint
+from training.engine import checkpoint
 
 
 class Progress(keras.callbacks.Callback):
