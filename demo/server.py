@@ -20,21 +20,26 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 import gradio as gr
 
-from demo import about, audit_tab, batch_tab, explain_tab, guards, log, routes, service, uploads
-from demo.analyses import Analyses
-from demo.batch_tab import Listening
-from demo.crowd import WAITING, Crowd
-from demo.decoder import Decoder
-from demo.gate import Gate
-from demo.queue_guard import QueueGuard
-from demo.results import Results
-from demo.storage import SECONDS, Janitor, Storage, trim
-from demo.visitors import Proxies, Visitors, rate
+from demo import api
+from demo.serving import guards, request_log, routes, uploads
+from demo.serving.analyses import Analyses
+from demo.serving.batcher import WAITING, Crowd
+from demo.serving.decoder import Decoder
+from demo.serving.gate import Gate
+from demo.serving.queue_guard import QueueGuard
+from demo.serving.result_store import Results
+from demo.serving.storage import SECONDS, Janitor, Storage, trim
+from demo.serving.visitors import Proxies, Visitors, rate
+from demo.tabs import audit as audit_tab
+from demo.tabs import batch, explain
+from demo.tabs.batch import Listening
+from demo.views import about
 from fashion_xai import BundleError, Catalogue, FashionClassifier
 from fashion_xai.audit import annotations as verdicts
 from fashion_xai.audit.results import Audit
 from fashion_xai.data import images
 
+STYLE = Path(__file__).resolve().parent / "static" / "style.css"
 SESSIONS = 20
 """That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""
 
@@ -58,11 +63,11 @@ def build(
     crowd = analyses.crowd
     with gr.Blocks(title="fashion_xai", analytics_enabled=False) as page:
         with gr.Tab("Explain", id="explain"):
-            explain_tab.build(analyses, results)
+            explain.build(analyses, results)
         with gr.Tab("Audit", id="audit"):
             audit_tab.build(page, audit, verdicts_file)
         with gr.Tab("Batch", id="batch"):
-            batch_tab.build(crowd, analyses.decoder, results, listening or Listening())
+            batch.build(crowd, analyses.decoder, results, listening or Listening())
         with gr.Tab("About", id="about"):
             gr.HTML(about.page(crowd.classifier))
     return page
@@ -161,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         classifier = FashionClassifier.load(args.bundle)
         catalogue = None if args.data is None else Catalogue(args.data)
         audit = Audit(args.audit, catalogue)
-        login = service.login(os.environ.get("FASHION_AUTH"))
+        login = api.login(os.environ.get("FASHION_AUTH"))
         if args.verdicts is not None:
             verdicts.read(args.verdicts)  # a file of something else is refused before anyone clicks
     except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
@@ -180,16 +185,16 @@ def main(argv: list[str] | None = None) -> int:
 def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     """Serve until Ctrl-C; as :func:`main`."""
     os.environ["GRADIO_TEMP_DIR"] = str(storage.folder)
-    os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.gate decides whom to believe
+    os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.serving.gate decides whom to believe
     uploads.open_no_address()
     decoder, crowd, results = Decoder(), Crowd(classifier), Results(args.keep)
     analyses = Analyses(decoder, crowd, args.keep)
     reading: Counter[str] = Counter()
     listening = Listening()
     page = build(analyses, results, audit, args.verdicts, listening)
-    log.to_stderr()
+    request_log.to_stderr()
     page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back
-    guard = listening.guard = QueueGuard(page, reading, batch_tab.ID)
+    guard = listening.guard = QueueGuard(page, reading, batch.ID)
     table = routes.Table(routes.ROUTES + routes.MCP if args.mcp else routes.ROUTES)
     gate = partial(
         Gate, routes=table, visitors=visitors, storage=storage, login=login, reading=reading
@@ -200,8 +205,8 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
             server_name=args.host,
             server_port=args.port,
             share=args.share,
-            css=explain_tab.CSS + audit_tab.CSS + batch_tab.CSS + about.CSS,
-            head=explain_tab.script(),
+            css=STYLE.read_text(encoding="utf-8"),
+            head=explain.script(),
             theme=gr.themes.Soft(),
             max_file_size=images.MAX_BYTES,
             state_session_capacity=SESSIONS,
@@ -210,7 +215,7 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
             footer_links=["api"],
             auth=login,
             mcp_server=args.mcp,
-            app_kwargs=service.options(analyses, results, gate, proxies),
+            app_kwargs=api.options(analyses, results, gate, proxies),
             prevent_thread_lock=True,
         )
     except OSError as error:  # the port is taken

@@ -1,0 +1,105 @@
+"""One model for many visitors: photos that wait are read in one forward pass."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from concurrent.futures import Future
+from typing import NamedTuple
+
+import numpy as np
+
+from demo.serving.queue_full import Busy
+from fashion_xai import FashionClassifier
+from fashion_xai.data import images
+from fashion_xai.models.outputs import Reading
+
+MOST = 16
+"""Photos in a forward pass: larger batches are hardly faster, and everyone in one waits for all."""
+
+WAITING = 256
+"""Photos that may wait; about two seconds of work."""
+
+VISITOR, BULK = 0, 1
+"""How urgent a photo is: somebody looks at the page, or a batch is worked off."""
+
+
+class _Waiting(NamedTuple):
+    urgency: int
+    number: int
+    fitted: tuple[np.ndarray, images.Box] | None
+    answer: Future
+
+
+class Crowd:
+    """Hands photos of many threads to one thread that runs the network.
+
+    While one forward pass runs, the photos that arrive wait together and make up the next one:
+    nobody waits for a batch to fill, and a crowd is read 16 at a time. Visitors' photos go
+    before those of batches, which fill up what room is left.
+
+    Args:
+        classifier: that reads the photos.
+        most: photos in one pass.
+        waiting: photos that may wait before :class:`Busy` is raised.
+    """
+
+    def __init__(self, classifier: FashionClassifier, most: int = MOST, waiting: int = WAITING):
+        self.classifier, self.most, self.room = classifier, most, waiting
+        self._queue: queue.PriorityQueue[_Waiting] = queue.PriorityQueue()
+        self._numbers = itertools.count()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Photos that wait now."""
+        return self._queue.qsize()
+
+    def read(self, photo: np.ndarray, urgency: int = VISITOR) -> Reading:
+        """Wait for a photo's turn and its forward pass.
+
+        Args:
+            photo: uint8 RGB (height, width, 3), see ``images.load``.
+            urgency: VISITOR or BULK.
+
+        Raises:
+            Busy: too many photos are waiting, or the server is about to stop.
+        """
+        if self._closed:
+            raise Busy("The server is stopping; please try again in a minute.")
+        if self.waiting >= self.room:
+            raise Busy("Too many photos are waiting; please try again in a few seconds.")
+        fitted = images.letterbox(photo, self.classifier.size)
+        answer: Future[Reading] = Future()
+        self._queue.put(_Waiting(urgency, next(self._numbers), fitted, answer))
+        return answer.result()
+
+    def close(self) -> None:
+        """Finish what waits, take nothing more, and return when all is done."""
+        self._closed = True
+        self._queue.put(_Waiting(BULK + 1, next(self._numbers), None, Future()))
+        self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < self.most and not self._queue.empty():
+                batch.append(self._queue.get())
+            photos = [w for w in batch if w.fitted is not None]
+            if photos:
+                self._answer(photos)
+            if len(photos) < len(batch):
+                return
+
+    def _answer(self, batch: list[_Waiting]) -> None:
+        try:
+            readings = self.classifier.read_fitted([w.fitted for w in batch if w.fitted])
+        except BaseException as error:  # each waiting thread raises it; this one serves on
+            for w in batch:
+                w.answer.set_exception(error)
+            return
+        for w, reading in zip(batch, readings, strict=True):
+            w.answer.set_result(reading)

@@ -1,0 +1,281 @@
+"""What the audit tab shows, as plain functions: no gradio here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from demo.views.cards import note
+from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit import confusions, gallery, slices
+from fashion_xai.audit.annotations import Verdict
+from fashion_xai.audit.results import Audit
+from fashion_xai.viz import confusion_matrix, html
+
+LABELS = 22
+"""Of the matrix: those with most errors."""
+
+MOST = 500
+"""Of a list that the page holds."""
+
+PHOTOS = 24
+"""Of a gallery."""
+
+ANY = "(any)"
+KINDS = {
+    "all confusions": (confusions.EXPECTED, confusions.STARTLING, ""),
+    "expected (neighbours)": (confusions.EXPECTED,),
+    "startling (far apart)": (confusions.STARTLING,),
+}
+PAIRS_HEADER = ["true", "predicted", "count", "%", "reverse", "kind"]
+SUSPECTS_HEADER = ["id", "label", "suggested", "suspicion", "why"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which products and confusions the tab shows.
+
+    Args:
+        head: whose answers.
+        minimum: products that a pair needs, both directions together.
+        kind: a key of :data:`KINDS`.
+        low, high: probability of the prediction, 0–1.
+        trait, value: a slice, see ``slices.traits``; ANY for all products.
+    """
+
+    head: str
+    minimum: int = 1
+    kind: str = "all confusions"
+    low: float = 0.0
+    high: float = 1.0
+    trait: str = ANY
+    value: str = ANY
+
+
+def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says is open, as far as it is of this audit; ``nothing`` for the rest.
+
+    Args:
+        state: as the browser sent it: ``ids`` and ``listed`` (ids of products), ``id`` and ``pair``
+            (true and predicted label).
+    """
+    given = state if isinstance(state, dict) else {}
+
+    def ids(name: str) -> list[str]:
+        values = given.get(name)
+        values = values[:MOST] if isinstance(values, list) else []
+        return [x for x in values if isinstance(x, str) and x in audit.row]
+
+    pair, identity = given.get("pair"), given.get("id")
+    sound = isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
+    known = isinstance(identity, str) and identity in audit.row
+    return {
+        **nothing,
+        "ids": ids("ids"),
+        "listed": ids("listed"),
+        "id": identity if known else None,
+        "pair": pair if sound else None,
+    }
+
+
+def rows(audit: Audit, f: Filters) -> np.ndarray:
+    """bool (n,): the audit's rows that pass."""
+    table = audit.table
+    chosen = table[f"{f.head}_probability"].between(f.low, f.high).to_numpy()
+    if f.trait != ANY and f.value != ANY:
+        chosen = chosen & (slices.traits(table, audit.heads)[f.trait] == f.value).to_numpy()
+    return chosen
+
+
+def values_of(audit: Audit, trait: str) -> list[str]:
+    """What a trait can be, ANY first."""
+    if trait == ANY:
+        return [ANY]
+    values = slices.traits(audit.table, audit.heads)[trait].dropna()
+    return [ANY, *sorted(str(x) for x in values.unique())]
+
+
+def traits(audit: Audit) -> list[str]:
+    return [ANY, *slices.traits(audit.table, audit.heads)]
+
+
+def pairs(audit: Audit, f: Filters) -> pd.DataFrame:
+    """The confused pairs that pass, see ``confusions.pairs``."""
+    answers = confusions.answers(audit.table[rows(audit, f)], f.head)
+    found = confusions.pairs(*answers, f.head, audit.taxonomy, f.minimum)
+    return found[found["kind"].isin(KINDS[f.kind])].reset_index(drop=True)
+
+
+def pairs_table(found: pd.DataFrame) -> list[list[object]]:
+    """:data:`PAIRS_HEADER`'s cells."""
+    return [
+        [p.true, p.predicted, int(p.count), round(100 * p.rate, 1), int(p.reverse), p.kind]
+        for p in found.itertuples(name="Pair")
+    ]
+
+
+def matrix(audit: Audit, f: Filters, rate: bool) -> tuple[np.ndarray | None, list[str]]:
+    """The errors' matrix as a picture and its labels, in order; None where there is no error."""
+    true, predicted = confusions.answers(audit.table[rows(audit, f)], f.head)
+    found = pairs(audit, f)
+    kept = {(p.true, p.predicted) for p in found.itertuples()}
+    kept |= {(b, a) for a, b in kept}
+    wanted = np.array(
+        [t == p or (t, p) in kept for t, p in zip(true, predicted, strict=True)], bool
+    )
+    true, predicted = true[wanted], predicted[wanted]
+    labels = confusions.worst_labels(true, predicted, LABELS)
+    if not labels:
+        return None, []
+    frame = confusions.matrix(true, predicted, labels, diagonal=False, rate=rate)
+    what = "errors as a share of the true label" if rate else "errors"
+    return confusion_matrix.draw(frame, f"{f.head}: {what}"), labels
+
+
+def cell(labels: list[str], x: int, y: int) -> tuple[str, str] | None:
+    """The (true, predicted) labels of the cell that was clicked; None beside the matrix or on its
+    diagonal."""
+    place = confusion_matrix.cell_at(x, y, len(labels))
+    if place is None or place[0] == place[1]:
+        return None
+    return labels[place[0]], labels[place[1]]
+
+
+def photos(
+    audit: Audit, f: Filters, true: str, predicted: str, order: str
+) -> tuple[list[tuple[np.ndarray, str]], list[str]]:
+    """A confusion's gallery: (picture, caption) pairs, and the ids behind them.
+
+    Where the photos are not at hand, the difference maps stand in.
+    """
+    ids = gallery.choose(audit, f.head, true, predicted, order, PHOTOS, rows(audit, f))
+    items = []
+    for identity in ids:
+        t = gallery.tile(audit, f.head, identity)
+        picture = audit.photo(identity)
+        if picture is None:
+            picture = gallery.picture(audit, f.head, identity, "difference", 160)
+        if picture is not None:
+            items.append((picture, f"{identity} · {t.predicted} {t.probability:.0%}"))
+    return items, ids
+
+
+def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> str:
+    """What the errors of a confusion share, as HTML."""
+    ids = gallery.choose(audit, f.head, true, predicted, rows=rows(audit, f))
+    chosen = audit.table.iloc[[audit.row[i] for i in ids]]
+    if not len(chosen):
+        return note(f"No {true} is taken for {predicted} among these products.")
+    off = chosen[f"{f.head}_off_product"].dropna()
+    usual = audit.table[f"{f.head}_off_product"].dropna()
+    parts = [f"<b>{escape(true)}</b> taken for <b>{escape(predicted)}</b>: {len(chosen)} products."]
+    if len(off) and len(usual):
+        parts.append(
+            f"{off.mean():.0%} of the evidence lies on the background ({usual.mean():.0%} over all "
+            "products)."
+        )
+    mean = audit.mean_map(ids, f.head, "difference")
+    picture = ""
+    if mean is not None:
+        size = tuple(audit.summary["input_size"])
+        drawn = gallery.draw(None, mean, size, signed=True, height=150)
+        picture = html.figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
+    return f'<div class="shared">{picture}<p>{" ".join(parts)}</p></div>'
+
+
+def worst_slices(audit: Audit, f: Filters) -> str:
+    """The slices in which this head errs significantly more often, as an HTML table."""
+    found = slices.error_slices(audit.table[rows(audit, f)], f.head, audit.heads)
+    chosen = found[found["significant"]][:12]
+    if not len(chosen):
+        return note("No slice errs significantly more often than the rest.")
+    cells = [
+        [
+            f"{s.trait}: {s.value}",
+            s.products,
+            f"{s.rate:.0%} ({s.low:.0%}–{s.high:.0%})",
+            f"{s.rest:.0%}",
+        ]
+        for s in chosen.itertuples()
+    ]
+    return html.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
+
+
+def suspects(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
+    """The head's suspicious labels, the worst first: :data:`SUSPECTS_HEADER`'s cells, and ids."""
+    found = audit.suspicious
+    chosen = found[found["attribute"] == head][:most]
+    cells = [[s.id, s.label, s.suggested, s.suspicion, s.reasons] for s in chosen.itertuples()]
+    return cells, list(chosen["id"])
+
+
+def detail(audit: Audit, head: str, identity: str) -> str:
+    """A product at full size: photo, its three maps, and right answers that look like it."""
+    t = gallery.tile(audit, head, identity)
+    words = {
+        kind: text.format(true=t.true, predicted=t.predicted) for kind, text in gallery.WHAT.items()
+    }
+    photo = audit.photo(identity)
+    pictures = [] if photo is None else [html.figure(gallery.resized(photo, 320), "the photo")]
+    pictures += [
+        html.figure(drawn, words[kind])
+        for kind in gallery.WHAT
+        if (drawn := gallery.picture(audit, head, identity, kind, 320)) is not None
+    ]
+    says = f"<b>{escape(t.predicted)}</b> {t.probability:.0%}"
+    if t.true:
+        says += f", labelled <b>{escape(t.true)}</b> ({t.true_probability:.1%})"
+    if t.gap is not None:
+        says += (
+            f". The label's logit is {abs(t.gap):.2f} {'below' if t.gap < 0 else 'above'} the "
+            "prediction's: the difference map's sum, with the biases"
+        )
+    near = "".join(
+        html.figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
+        for label in dict.fromkeys(x for x in (t.true, t.predicted) if x)
+        for i in gallery.neighbours(audit, head, identity, label, 3)
+    )
+    title = escape(t.title if len(t.title) <= 200 else f"{t.title[:199]}…")
+    return (
+        f'<section class="detail" data-id="{escape(identity, quote=True)}">'
+        f"<h3>{escape(identity)} {title}</h3>"
+        f'<div class="row">{"".join(pictures)}</div><p>{says}.</p>'
+        + (f'<p>Right answers that look like it:</p><div class="row">{near}</div>' if near else "")
+        + "</section>"
+    )
+
+
+def kept_verdict(file: Path | None, identity: str, head: str) -> str | None:
+    """The verdict that is on disk, or None."""
+    if file is None:
+        return None
+    found = verdicts.read(file).get((identity, head))
+    return None if found is None else found.verdict
+
+
+def judge(audit: Audit, file: Path, head: str, identity: str, verdict: str) -> str:
+    """Keep a verdict on disk; says so. Raises as ``verdicts.add``."""
+    t = gallery.tile(audit, head, identity)
+    verdicts.add(file, Verdict(identity, head, t.true, t.predicted, verdict))
+    count = len(verdicts.read(file))
+    return note(f"Kept: {identity}, {head}: {verdict}. {count} verdicts in {file.name}.")
+
+
+def about(audit: Audit, file: Path | None) -> str:
+    """What is open, and what cannot be done as the server was started."""
+    side = f" of the {audit.summary['side']} split" if audit.summary.get("side") else ""
+    parts = [f"{audit.summary['audited']:,} products{side}."]
+    if not audit.has_photos:
+        parts.append(
+            "The photos are not here: maps stand in for them. Start the server with --data "
+            "FOLDER_OR_ZIP, or FASHION_DATA, to see them."
+        )
+    if file is None:
+        parts.append("Verdicts can be given when it was started with --verdicts FILE.")
+    return note(" ".join(parts))

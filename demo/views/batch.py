@@ -1,0 +1,241 @@
+"""Many photos at once: several files, or zips of them, into a table; no gradio here."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from demo.serving.batcher import BULK, Crowd
+from demo.serving.decoder import GONE, Decoder
+from demo.serving.queue_full import Busy
+from demo.serving.routes import UPLOAD
+from demo.views import cards
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import gallery
+from fashion_xai.data import files, images
+from fashion_xai.data.images import ImageError
+from fashion_xai.viz import html
+
+PHOTOS = 200
+"""In one batch; the rest is counted and the first of it named as not done."""
+
+NAMED = 5
+"""Files over the limit that are named."""
+
+NAME = 200
+"""Characters of a file's name that are kept."""
+
+ENTRIES = 5_000
+"""Of a zip; a longer list is refused before it is read."""
+
+DIRECTORY = 2_000_000
+"""Bytes of a zip's directory: 400 for each of its entries."""
+
+UNPACKED = 400_000_000
+"""Bytes that a zip's photos may have together once unpacked."""
+
+LIMITS = (
+    f"At most {PHOTOS} photos and {UPLOAD // 1_000_000} MB a batch, "
+    f"{images.MAX_BYTES // 1_000_000} MB a file (a zip counts as one), 50 megapixels a photo. "
+    "Files that cannot be used are listed, the others are done."
+)
+
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+          RuntimeError, NotImplementedError)  # fmt: skip
+"""What unpacking an entry can raise; the last two: encrypted, and an unknown compression."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """One photo's outcome.
+
+    Args:
+        name: of the file, as it was sent; in a zip its path inside.
+        answer: as of ``cards.answer``; None where the photo could not be used.
+        reason: why not; '' where it could.
+        thumbnail: a small uint8 RGB picture, or None.
+    """
+
+    name: str
+    answer: dict[str, Any] | None
+    reason: str = ""
+    thumbnail: np.ndarray | None = None
+
+
+def work(
+    crowd: Crowd,
+    decoder: Decoder,
+    paths: Sequence[str],
+    goes_on: Callable[[], bool] = lambda: True,
+) -> Iterator[tuple[int, int, Done]]:
+    """Work off a batch: (how many are done, how many there are, the last one).
+
+    Photos are read with less urgency than visitors' ones, one at a time, so that a batch never
+    stands in anybody's way.
+
+    Args:
+        paths: files on the server, as Gradio has received them; each counts once.
+        goes_on: asked before each photo whether anybody still waits for the rest.
+
+    Raises:
+        ImageError: nothing to do, or a zip that is refused as a whole.
+        Busy: too many photos are waiting, or nobody waits for the answers any more.
+    """
+    files = list(islice(_files(list(dict.fromkeys(paths))), ENTRIES + 1))
+    if len(files) > ENTRIES:
+        raise ImageError(f"The batch holds over {ENTRIES:,} files; no more are looked at.")
+    if not files:
+        raise ImageError("No photo arrived; expected photos or a zip of them.")
+    over = files[PHOTOS:]
+    total = len(files[:PHOTOS]) + bool(over)
+    for number, (name, source) in enumerate(files[:PHOTOS], start=1):
+        if not goes_on():
+            raise Busy("Nobody waits for this batch any more; it was stopped.")
+        yield number, total, _one(crowd, decoder, name, source)
+    if over:
+        names = ", ".join(_short(name) for name, _ in over[:NAMED])
+        more = f" and {len(over) - NAMED:,} more" if len(over) > NAMED else ""
+        reason = f"not done: over {PHOTOS} photos"
+        yield total, total, Done(f"{len(over):,} files: {names}{more}", None, reason)
+
+
+def table(attributes: Sequence[str], rows: Sequence[Done]) -> str:
+    """The outcomes as HTML, thumbnails first."""
+    header = "".join(f'<th scope="col">{escape(x)}</th>' for x in ("photo", "file", *attributes))
+    body = "".join(_row(attributes, row) for row in rows)
+    return (
+        '<div class="batch" tabindex="0" role="region" aria-label="answers">'
+        f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
+        "</table></div>"
+    )
+
+
+def csv_text(attributes: Sequence[str], rows: Sequence[Done]) -> str:
+    """The outcomes as CSV: labels and probabilities, and why a file could not be used."""
+    header = ["file", *(x for a in attributes for x in (a, f"{a}_probability"))]
+    header += ["one_product", "problem"]
+    lines = []
+    for row in rows:
+        cells: list[object] = [row.name]
+        for a in attributes:
+            found = row.answer[a] if row.answer else {"label": None, "probability": None}
+            cells += [found["label"], found["probability"]]
+        cells += [row.answer["one_product"] if row.answer else None, row.reason]
+        lines.append(cells)
+    return files.csv_text(header, lines)
+
+
+def progress(rows: Sequence[Done], total: int) -> str:
+    """How far the batch is: a bar and a sentence, as HTML."""
+    bad = sum(row.answer is None for row in rows)
+    left = f"; {bad} could not be used, the table says why" if bad else ""
+    bar = f'<progress max="{total}" value="{len(rows)}" aria-label="files done"></progress>'
+    return bar + cards.note(f"{len(rows)} of {total} files{left}.")
+
+
+def _one(crowd: Crowd, decoder: Decoder, name: str, source: Path | tuple[Path, str]) -> Done:
+    name = _short(name)
+    try:
+        photo = decoder.load(_bytes(source))
+    except ImageError as error:
+        return Done(name, None, str(error))
+    answer = cards.answer(crowd.classifier, crowd.read(photo, BULK))
+    return Done(name, answer, thumbnail=gallery.resized(photo, 72))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME else f"…{name[-NAME + 1 :]}"
+
+
+def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path | tuple[Path, str]]]:
+    """(name, where it is) of each photo: a path, or a zip and the entry inside it."""
+    for text in paths:
+        path = Path(text)
+        if not path.is_file():
+            raise ImageError(GONE)
+        if not zipfile.is_zipfile(path):
+            yield path.name, path
+            continue
+        if _directory(path) > DIRECTORY:
+            raise ImageError(
+                f"{path.name} holds too many files; at most {ENTRIES:,} are looked at."
+            )
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = [x for x in archive.infolist() if not x.is_dir()]
+        except BROKEN as error:
+            raise ImageError(f"{path.name} cannot be unpacked ({error}).") from error
+        if len(entries) > ENTRIES:
+            raise ImageError(
+                f"{path.name} holds {len(entries):,} files; at most {ENTRIES:,} are looked at."
+            )
+        if sum(x.file_size for x in entries) > UNPACKED:
+            raise ImageError(
+                f"{path.name} unpacks to more than {UNPACKED // 1_000_000} MB; it is refused."
+            )
+        for entry in entries:
+            if not _hidden(entry.filename):
+                yield entry.filename, (path, entry.filename)
+
+
+def _directory(path: Path) -> int:
+    """Bytes of a zip's directory as its end record has it, which ``zipfile`` reads as a whole."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 65_557))  # the record, and the longest comment
+        end = file.read()
+    place = end.rfind(b"PK\x05\x06")
+    return int.from_bytes(end[place + 12 : place + 16], "little") if place >= 0 else 0
+
+
+def _hidden(name: str) -> bool:
+    """What macOS and others put into zips beside the photos."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" in parts or any(x.startswith(".") and x not in ("..", ".") for x in parts)
+
+
+def _bytes(source: Path | tuple[Path, str]) -> bytes:
+    """A file's bytes, no more than the cap and one. An entry's name is never used as a path."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(images.MAX_BYTES + 1)
+    archive, entry = source
+    try:
+        with zipfile.ZipFile(archive) as opened, opened.open(entry) as file:
+            return file.read(images.MAX_BYTES + 1)
+    except BROKEN as error:
+        raise ImageError(f"It cannot be unpacked ({error}).") from error
+
+
+def _row(attributes: Sequence[str], row: Done) -> str:
+    picture = ""
+    if row.thumbnail is not None:
+        picture = f'<img src="{html.data_uri(row.thumbnail)}" alt="">'
+    name = row.name if len(row.name) <= 80 else f"…{row.name[-79:]}"
+    if row.answer is None:
+        cells = f'<td class="bad" colspan="{len(attributes)}">{escape(row.reason)}</td>'
+    else:
+        cells = "".join(
+            f"<td>{escape(row.answer[a]['label'])}<br>"
+            f"<small>{cards.percent(row.answer[a]['probability'])}</small></td>"
+            for a in attributes
+        )
+    return f"<tr><td>{picture}</td><td>{escape(name)}</td>{cells}</tr>"
+
+
+def answers(classifier: FashionClassifier, rows: Sequence[Done]) -> list[dict[str, Any]]:
+    """The API's reply: one object a file, in order, with ``file`` and the answer or ``problem``."""
+    return [
+        {"file": row.name, **row.answer}
+        if row.answer
+        else {"file": row.name, "problem": row.reason}
+        for row in rows
+    ]

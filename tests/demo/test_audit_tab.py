@@ -1,0 +1,171 @@
+"""The audit tab: plain functions, then the whole way in a real browser to a verdict on disk."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from demo.views import audit as handlers
+from demo.views.audit import ANY, Filters
+from fashion_xai import FashionClassifier
+from fashion_xai.audit import annotations, confusions, engine
+from fashion_xai.audit.results import Audit
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.viz import confusion_matrix
+from tests.server import start
+
+HEAD = "season"
+
+
+@pytest.fixture(scope="module")
+def folder(drawn, small_bundle, tmp_path_factory):
+    out = tmp_path_factory.mktemp("audit")
+    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def opened(folder, drawn):
+    return Audit(folder, Catalogue(drawn))
+
+
+def test_filters_by_hand(opened):
+    table = opened.table
+    assert handlers.rows(opened, Filters(HEAD)).all()
+    sure = handlers.rows(opened, Filters(HEAD, low=0.4))
+    np.testing.assert_array_equal(sure, table[f"{HEAD}_probability"] >= 0.4)
+    women = handlers.rows(opened, Filters(HEAD, trait="gender", value="Women"))
+    np.testing.assert_array_equal(women, table["gender_true"] == "Women")
+    assert handlers.values_of(opened, "gender") == [ANY, "Men", "Women"]
+    true, predicted = confusions.answers(table[women], HEAD)
+    found = handlers.pairs(opened, Filters(HEAD, trait="gender", value="Women"))
+    assert found["both"].sum() == (true != predicted).sum()
+    assert handlers.pairs(opened, Filters(HEAD, minimum=10_000)).empty
+    nobody = Filters(HEAD, low=0.2, high=0.1)
+    assert not handlers.rows(opened, nobody).any()
+    assert handlers.matrix(opened, nobody, rate=False) == (None, [])
+    kinds = handlers.pairs(opened, Filters("articleType", kind="startling (far apart)"))["kind"]
+    assert set(kinds) <= {"startling"}
+
+
+def test_the_cell_under_a_click_is_the_pair_that_is_drawn_there():
+    labels = ["a", "b", "c"]
+    frame = pd.DataFrame([[0, 5, 0], [0, 0, 0], [0, 0, 0]], labels, labels)
+    picture = confusion_matrix.draw(frame, "drawn")
+    corners = [middle(i, j) for i in range(3) for j in range(3)]
+    dark = [picture[y - 8, x - 8].mean() for x, y in corners]
+    assert int(np.argmin(dark)) == 1  # row a, column b: where a click is
+    assert handlers.cell(labels, *middle(0, 1)) == ("a", "b")
+    assert handlers.cell(labels, *middle(1, 1)) is None  # the diagonal is no confusion
+    assert handlers.cell(labels, 3, 3) is None
+    assert confusion_matrix.cell_at(*middle(2, 0), 3) == (2, 0)
+
+
+def middle(row, column):
+    cell = confusion_matrix.CELL
+    return (
+        confusion_matrix.NAMES + column * cell + cell // 2,
+        confusion_matrix.EDGE + row * cell + cell // 2,
+    )
+
+
+def test_texts_are_escaped(opened, monkeypatch):
+    evil = "<script>alert(1)</script>"
+    table = opened.table.copy()
+    table["title"] = evil
+    monkeypatch.setattr(opened, "table", table)
+    identity = table["id"][0]
+    assert evil not in handlers.detail(opened, HEAD, identity)
+    assert "&lt;script&gt;" in handlers.detail(opened, HEAD, identity)
+    assert evil not in handlers.confusion(opened, Filters(HEAD), evil, evil)
+
+
+def test_without_photos_or_a_file_the_tab_says_so(folder, opened, tmp_path):
+    text = handlers.about(Audit(folder), None)
+    assert "--data" in text and "--verdicts FILE" in text
+    assert "--" not in handlers.about(opened, tmp_path / "v.csv")
+    bare = Audit(folder)
+    pair = handlers.pairs(bare, Filters(HEAD)).iloc[0]
+    items, ids = handlers.photos(bare, Filters(HEAD), pair["true"], pair["predicted"], "margin")
+    assert len(items) == len(ids) == pair["count"]
+
+
+def test_what_ships_is_an_audit_of_the_shipped_model_on_its_test_split(shipped):
+    """Ids, labels, predictions and maps only: no photo, no product names."""
+    ships = Audit()
+    assert ships.summary["model"] == shipped.bundle.card["sha256"]["model.keras"]
+    assert ships.summary["side"] == "test" and set(ships.table["split"]) == {"test"}
+    assert (ships.table["title"] == "").all() and not ships.has_photos
+    figures = shipped.bundle.card["metrics"]["test"]["heads"]
+    for head, counts in ships.summary["heads"].items():
+        share = counts["right"] / counts["labelled"]
+        assert share == pytest.approx(figures[head]["accuracy"], abs=1e-3)
+
+
+def test_from_the_matrix_to_a_verdict_on_disk(
+    browser, folder, drawn, opened, small_bundle, tmp_path
+):
+    file = tmp_path / "verdicts.csv"
+    args = ["--bundle", small_bundle, "--audit", folder, "--data", drawn, "--verdicts", file]
+    process, url = start(*map(str, args))
+    try:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        page.get_by_role("tab", name="Audit").click()
+        page.wait_for_selector("#matrix img", timeout=60_000)
+
+        # A cell of the matrix opens its gallery.
+        f = Filters("articleType", minimum=2)
+        _, labels = handlers.matrix(opened, f, rate=False)
+        pair = handlers.pairs(opened, f).iloc[0]
+        x, y = middle(labels.index(pair["true"]), labels.index(pair["predicted"]))
+        image = page.locator("#matrix img")
+        box, natural = image.bounding_box(), image.evaluate("i => i.naturalWidth")
+        image.click(position={"x": x * box["width"] / natural, "y": y * box["width"] / natural})
+        page.wait_for_selector("#photos img", timeout=60_000)
+        shared = page.locator("#shared").inner_text()
+        assert f"{pair['true']} taken for {pair['predicted']}: {pair['count']} products" in shared
+        assert page.locator("#photos button:has(img)").count() == pair["count"]
+
+        # A photo opens its maps at full size, decoded by the browser.
+        page.locator("#photos button:has(img)").first.click()
+        page.wait_for_selector(".detail", timeout=60_000)
+        _, ids = handlers.photos(opened, f, pair["true"], pair["predicted"], "confident")
+        assert page.locator(".detail").get_attribute("data-id") == ids[0]
+        pictures = page.locator(".detail .row").first.locator("img")
+        assert pictures.count() == 4  # the photo, and three maps
+        assert all(p.evaluate("i => i.complete && i.naturalHeight") == 320 for p in pictures.all())
+
+        # A verdict is on disk, and shown again.
+        page.get_by_label("label wrong").check()
+        page.locator("#keep").click()
+        page.wait_for_selector("#kept:has-text('1 verdicts in verdicts.csv')")
+        (kept,) = annotations.read(file).values()
+        assert (kept.id, kept.attribute, kept.verdict) == (ids[0], "articleType", "label wrong")
+        assert (kept.label, kept.suggested) == (pair["true"], pair["predicted"])
+
+        # The table opens the same gallery; another head empties it.
+        page.locator("#pairs").get_by_text(re.compile(f"^{pair['true']}$")).locator(
+            "visible=true"
+        ).first.click()
+        page.wait_for_selector("#photos img")
+        page.get_by_label("Head").click()
+        page.get_by_role("option", name="season").click()
+        page.wait_for_function("() => !document.querySelector('#photos img')")
+        assert not errors
+        page.close()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_server_without_a_verdicts_file_takes_none_and_bad_files_are_refused(folder, tmp_path):
+    from demo import server
+
+    assert server.main(["--audit", str(tmp_path)]) == 1
+    (tmp_path / "v.csv").write_text("something,else\n")
+    assert server.main(["--audit", str(folder), "--verdicts", str(tmp_path / "v.csv")]) == 1
+    assert (tmp_path / "v.csv").read_text() == "something,else\n"

@@ -1,0 +1,271 @@
+"""The demo as it is started: over the API, and through the page in a real browser."""
+
+import base64
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from demo.views import whatif
+from fashion_xai import ATTRIBUTES
+from fashion_xai.data import images
+from fashion_xai.viz import overlay
+from tests import garments
+from tests.conftest import ROOT
+from tests.server import start
+
+
+@pytest.fixture(scope="module")
+def url():
+    process, address = start()
+    yield address
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def client(url):
+    return Client(url, verbose=False)
+
+
+@pytest.fixture
+def dress(tmp_path):
+    path = tmp_path / "dress.png"
+    Image.fromarray(garments.draw("dress", "Red", (300, 400), scale=0.8)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    path = tmp_path / "broken.jpg"
+    path.write_text("<html>404</html>")
+    return str(path)
+
+
+def test_the_api_answers_as_the_library(client, shipped, dress):
+    answer = client.predict(handle_file(dress), api_name="/predict")
+    (expected,) = shipped.predict([dress])
+    assert list(answer) == [*ATTRIBUTES, "one_product"]
+    for attribute, p in expected.items():
+        assert answer[attribute]["label"] == p.label
+        assert answer[attribute]["probability"] == pytest.approx(p.probability, abs=1e-3)
+        assert len(answer[attribute]["top3"]) == 3
+
+
+def test_only_the_documented_endpoints_are_public(client):
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(named) == ["/batch", "/explain", "/predict"]
+
+
+def test_explain_over_gradio_gives_the_librarys_maps(client, shipped, dress):
+    answer = client.predict(handle_file(dress), "layercam", api_name="/explain")
+    for attribute, e in shipped.explain(dress, method="layercam").items():
+        assert answer[attribute]["label"] == e.prediction.label
+        np.testing.assert_allclose(answer["maps"][attribute]["heatmap"], e.heatmap, atol=1e-3)
+    with pytest.raises(AppError, match="Expected a method of gradcam-odds"):
+        client.predict(handle_file(dress), "scorecam", api_name="/explain")
+
+
+def test_a_bad_upload_gives_our_sentence_and_the_app_goes_on(client, broken, dress):
+    for _ in range(2):
+        with pytest.raises(AppError, match="This file is not a photo that can be read"):
+            client.predict(handle_file(broken), api_name="/predict")
+    assert client.predict(handle_file(dress), api_name="/predict")["gender"]["label"]
+    with pytest.raises(AppError, match="No photo arrived"):
+        client.predict(None, api_name="/predict")
+
+
+def test_many_visitors_at_once_get_their_own_answers(url, shipped, tmp_path):
+    paths = []
+    for i, kind in enumerate(garments.KINDS):
+        paths.append(str(tmp_path / f"{kind}.png"))
+        Image.fromarray(garments.draw(kind, list(garments.COLOURS)[i])).save(paths[-1])
+    expected = shipped.predict(paths)
+
+    def visit(path):  # each with a session of their own
+        return Client(url, verbose=False).predict(handle_file(path), api_name="/predict")
+
+    with ThreadPoolExecutor(9) as pool:
+        answers = list(pool.map(visit, paths * 3, timeout=240))
+    for answer, right in zip(answers, expected * 3, strict=True):
+        labels = {a: answer[a]["label"] for a in ATTRIBUTES}
+        assert labels == {a: p.label for a, p in right.items()}
+
+
+def test_files_of_the_server_are_not_served(url):
+    for path in ("/etc/passwd", str(ROOT / "pyproject.toml")):
+        assert httpx.get(f"{url}/gradio_api/file={path}").status_code in (403, 404)
+
+
+def test_a_photo_over_the_byte_cap_is_refused(url):
+    data = b"\xff" * 20_500_000
+    reply = httpx.post(f"{url}/gradio_api/upload", files={"files": ("a.jpg", data)}, timeout=60)
+    assert reply.status_code == 413
+
+
+def test_ctrl_c_ends_it():
+    process, _ = start()
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=90) == 0
+
+
+def test_share_without_a_network_leaves_a_local_demo(small_bundle, tmp_path, monkeypatch):
+    """No proxy answers and no tunnel program is in the cache, as on a machine without a network."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    process, url = start("--share", "--bundle", str(small_bundle))
+    try:
+        assert httpx.get(f"{url}/health", trust_env=False).json()["status"] == "ok"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_wrong_use_is_answered_in_words(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "demo/app.py", "--bundle", str(tmp_path)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no card.json" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
+    browser, url, shipped, dress, broken
+):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", dress)
+    painted = "canvas.view[data-painted]"
+    page.wait_for_selector(f".card {painted}", timeout=60_000)
+    (expected,) = shipped.predict([dress])
+    cards = page.locator(".card")
+    assert cards.count() == 6
+    assert [card.get_attribute("data-attribute") for card in cards.all()] == list(ATTRIBUTES)
+    for card, p in zip(cards.all(), expected.values(), strict=True):
+        assert card.locator(".label b").inner_text() == p.label
+        assert re.fullmatch(r"[\d.]+ %", card.locator(".label span").inner_text())
+        assert card.locator("ol li").count() == 2
+        assert "logits" in card.locator(".evidence").inner_text()
+        assert card.locator(painted).evaluate("c => [c.width, c.height]") == [400, 300]
+
+    # The page paints what the library paints, within a few grey levels of JPEG and rounding.
+    found = picture_of(cards.nth(3).locator("canvas"))
+    e = shipped.explain(dress)["articleType"]
+    photo = images.load(dress)
+    drawn = overlay.blend(photo, e.heatmap, e.box, shipped.size).astype(int)
+    assert np.abs(found - drawn).mean() < 3
+    assert np.abs(found - drawn).mean() < 0.2 * np.abs(photo.astype(int) - drawn).mean()
+
+    # Opacity and scale answer without the server; a hovered map shows the photo alone.
+    page.locator("#opacity input[type=number]").fill("0")
+    page.locator("#opacity input[type=number]").press("Enter")
+    page.wait_for_selector("canvas.view[data-painted='0 own']")
+    assert np.abs(picture_of(cards.nth(3).locator("canvas")) - photo).mean() < 3
+    page.locator("#opacity input[type=number]").fill("25")
+    page.locator("#opacity input[type=number]").press("Enter")
+    page.locator("#scale").get_by_label("one for all maps").check()
+    page.wait_for_selector("canvas.view[data-painted='0.25 shared']")
+    cards.nth(3).locator("canvas").press("Enter")
+    page.wait_for_selector(".card[data-attribute=articleType] canvas[data-bare]")
+    cards.nth(3).locator("canvas").press("Enter")
+
+    # Another label, another map; then rather than another one, and another method.
+    season = cards.nth(5).locator("canvas")
+    before = season.get_attribute("data-map")
+    other = shipped.top(expected["season"], 2)[1][0]
+    page.get_by_text("season: why not another?").click()
+    choose(page, "explain season as", f"^{other} ")
+    named = page.locator(f'.card[data-attribute=season] canvas[aria-label*="season: {other};"]')
+    named.wait_for()
+    assert season.get_attribute("data-map") != before
+    assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
+    choose(page, "season: rather than", f"^{expected['season'].label} ")
+    page.wait_for_selector(".card[data-attribute=season] canvas[data-signed]")
+    assert "rather than" in cards.nth(5).locator(".evidence").inner_text()
+    before = cards.nth(0).locator("canvas").get_attribute("data-map")
+    page.locator("#method").get_by_label("Grad-CAM", exact=True).check()
+    page.wait_for_function(
+        "old => document.querySelector('.card canvas').dataset.map !== old", arg=before
+    )
+    assert all(card.locator(".trust").inner_text() for card in cards.all())
+    # Whoever chooses faster than the server answers gets the last choice.
+    page.locator("#method").get_by_label("LayerCAM", exact=True).check()
+    page.locator("#method").get_by_label("Eigen-CAM", exact=True).check()
+    page.wait_for_selector(".card[data-attribute=gender] .evidence:has-text('(features)')")
+
+    # What is shown can be saved, and looked at again under a link.
+    page.locator("#save").click()
+    page.wait_for_selector("#link a")
+    *files, link = [a.get_attribute("href") for a in page.locator("#link a").all()]
+    kinds = [httpx.get(url + file).headers["content-type"] for file in files]
+    assert kinds == ["image/png", "application/json"]
+    again = httpx.get(url + link)
+    assert again.status_code == 200 and again.text.count("<figure>") == 6
+    assert "rather than" in again.text
+    assert httpx.get(f"{url}/result/guessed").status_code == 404
+
+    # What if the part that a head looked at were hidden.
+    page.get_by_text("What if a part were hidden?").click()
+    page.locator("#hide-painted").click()
+    page.wait_for_selector("#outcome:has-text('Paint over a part of the photo first')")
+    page.locator("#hide-seen").click()
+    page.wait_for_selector("#outcome table")
+    assert page.locator("#outcome tbody tr").count() == 6
+
+    # What is painted with the mouse is hidden, and nothing else.
+    board = page.locator("canvas#paint")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 20, middle[1] + 40, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("canvas#paint[data-painted]")
+    mask = whatif.painted(page.evaluate("window.fashion.painted()"), photo.shape[:2])
+    y, x = np.argwhere(mask).mean(0)
+    assert 0.005 < mask.mean() < 0.1
+    assert abs(y / 300 - 0.56) < 0.06 and abs(x / 400 - 0.53) < 0.06
+    page.locator("#hide-painted").click()
+    page.wait_for_selector("#outcome .shared img")
+    page.locator("#unpaint").click()
+    assert page.evaluate("window.fashion.painted()") == ""
+
+    # Something that is no photo: our sentence, empty cards; then an example works again.
+    page.get_by_label("Remove Image").first.click()
+    page.wait_for_function("() => !document.querySelector('canvas.view')")
+    page.set_input_files("#photo input[type=file]", broken)
+    page.wait_for_selector(".message:has-text('not a photo that can be read')")
+    assert page.locator("canvas.view").count() == 0
+    page.locator("button.gallery-item").first.click()
+    page.wait_for_function("() => document.querySelectorAll('canvas[data-painted]').length === 6")
+    assert page.locator("#message .message").count() == 0
+    assert not errors
+    page.close()
+
+
+def picture_of(canvas) -> np.ndarray:
+    """What a canvas shows, int (height, width, 3)."""
+    data = canvas.evaluate("c => c.toDataURL('image/png')").split(",", 1)[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), int)
+
+
+def choose(page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=re.compile(option)).click()
