@@ -69,7 +69,7 @@ train: data $(READY) ## train: DATA=folder-or-zip OUT=runs/mine ARGS="--weights 
 evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS="--split test"
 	@exec $(PY) -m training.evaluate --bundle "$(BUNDLE)" --data "$(DATA)" $(ARGS)
 
-audit: data $(READY) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--side test"
+audit: data $(READY) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--split test"
 	@exec $(PY) -m fashion_xai audit --data "$(DATA)" --out "$(or $(OUT),runs/audit)" $(ARGS)
 
 space: $(READY) ## assemble a Hugging Face Space: OUT=folder

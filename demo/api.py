@@ -16,7 +16,7 @@ from starlette.routing import Route
 from demo.serving import request_log
 from demo.serving.analyses import Analyses
 from demo.serving.gate import Forwarded, Gate, Login
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.serving.visitors import Proxies
 from demo.views import cards
@@ -68,14 +68,14 @@ def options(
         proxies: whose word on where a request comes from is taken.
     """
     started = time.time()
-    crowd = analyses.crowd
+    batcher = analyses.batcher
 
     async def health(request: Request) -> JSONResponse:  # async: it waits for no thread
         return JSONResponse(
             {
                 "status": "ok",
-                "model": crowd.classifier.bundle.card["sha256"][MODEL],
-                "waiting": crowd.waiting,
+                "model": batcher.classifier.bundle.card["sha256"][MODEL],
+                "waiting": batcher.waiting,
                 "seconds_up": round(time.time() - started, 1),
             }
         )
@@ -106,7 +106,7 @@ def options(
                 answer = await run_in_threadpool(_work, data, what, method, pictures, line)
             except (ImageError, ValueError) as error:
                 return _refuse(line, 400, str(error))
-            except Busy as error:
+            except QueueFull as error:
                 return _refuse(line, 503, str(error))
             return JSONResponse(answer)
 
@@ -115,11 +115,11 @@ def options(
     ) -> dict[str, Any]:
         analysis = analyses.read(data, line)
         with line.stage("answer"):
-            answer = cards.answer(crowd.classifier, analysis.reading)
+            answer = cards.answer(batcher.classifier, analysis.forward_pass)
             if what == "explain":
-                answer["maps"] = cards.raw_maps(crowd.classifier, analysis.reading, method)
+                answer["maps"] = cards.raw_maps(batcher.classifier, analysis.forward_pass, method)
             if what == "explain" and pictures:
-                drawn = cards.overlays(crowd.classifier, analysis, method)
+                drawn = cards.overlays(batcher.classifier, analysis, method)
                 for attribute, uri in drawn.items():
                     answer["maps"][attribute]["picture"] = uri
         return answer

@@ -23,7 +23,7 @@ import gradio as gr
 from demo import api
 from demo.serving import guards, request_log, routes, uploads
 from demo.serving.analyses import Analyses
-from demo.serving.batcher import WAITING, Crowd
+from demo.serving.batcher import WAITING, DynamicBatcher
 from demo.serving.decoder import Decoder
 from demo.serving.gate import Gate
 from demo.serving.queue_guard import QueueGuard
@@ -35,8 +35,9 @@ from demo.tabs import batch, explain
 from demo.tabs.batch import Listening
 from demo.views import about
 from fashion_xai import BundleError, Catalogue, FashionClassifier
-from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit.annotations import read as read_annotations
 from fashion_xai.audit.results import Audit
+from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data import images
 
 STYLE = Path(__file__).resolve().parent / "static" / "style.css"
@@ -48,7 +49,7 @@ def build(
     analyses: Analyses,
     results: Results,
     audit: Audit,
-    verdicts_file: Path | None = None,
+    annotations_file: Path | None = None,
     listening: Listening | None = None,
 ) -> gr.Blocks:
     """The page and its endpoints, ``/predict``, ``/explain`` and ``/batch``.
@@ -57,19 +58,19 @@ def build(
         analyses: photos and their forward passes, shared by all visitors.
         results: files behind the links to results.
         audit: what the audit tab opens on.
-        verdicts_file: where the analyst's verdicts go; None takes none.
+        annotations_file: where the analyst's annotations go; None takes none.
         listening: whether somebody waits for a batch.
     """
-    crowd = analyses.crowd
+    batcher = analyses.batcher
     with gr.Blocks(title="fashion_xai", analytics_enabled=False) as page:
         with gr.Tab("Explain", id="explain"):
             explain.build(analyses, results)
         with gr.Tab("Audit", id="audit"):
-            audit_tab.build(page, audit, verdicts_file)
+            audit_tab.build(page, audit, annotations_file)
         with gr.Tab("Batch", id="batch"):
-            batch.build(crowd, analyses.decoder, results, listening or Listening())
+            batch.build(batcher, analyses.decoder, results, listening or Listening())
         with gr.Tab("About", id="about"):
-            gr.HTML(about.page(crowd.classifier))
+            gr.HTML(about.page(batcher.classifier))
     return page
 
 
@@ -100,7 +101,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help='also offer the endpoints to language models (MCP); needs pip install "gradio[mcp]"',
     )
-    add("--verdicts", type=Path, help="CSV that keeps the verdicts given in the audit")
+    add("--annotations", type=Path, help="CSV that keeps the annotations given in the audit")
     group = parser.add_argument_group("on the open internet")
     add = group.add_argument
     add(
@@ -130,7 +131,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="the most memory the server may take (RLIMIT_DATA); beyond it a request fails, and "
         "not the machine. It needs about 1.5; Linux and macOS",
     )
-    return parser.parse_args(argv)
+    words = in_todays_words(argv, {"--verdicts": "--annotations"})
+    return parser.parse_args(words)
 
 
 def _seconds(text: str) -> float:
@@ -167,8 +169,8 @@ def main(argv: list[str] | None = None) -> int:
         catalogue = None if args.data is None else Catalogue(args.data)
         audit = Audit(args.audit, catalogue)
         login = api.login(os.environ.get("FASHION_AUTH"))
-        if args.verdicts is not None:
-            verdicts.read(args.verdicts)  # a file of something else is refused before anyone clicks
+        if args.annotations is not None:
+            read_annotations(args.annotations)  # another file is refused before anyone clicks
     except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -187,17 +189,22 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     os.environ["GRADIO_TEMP_DIR"] = str(storage.folder)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.serving.gate decides whom to believe
     uploads.open_no_address()
-    decoder, crowd, results = Decoder(), Crowd(classifier), Results(args.keep)
-    analyses = Analyses(decoder, crowd, args.keep)
+    decoder, batcher, results = Decoder(), DynamicBatcher(classifier), Results(args.keep)
+    analyses = Analyses(decoder, batcher, args.keep)
     reading: Counter[str] = Counter()
     listening = Listening()
-    page = build(analyses, results, audit, args.verdicts, listening)
+    page = build(analyses, results, audit, args.annotations, listening)
     request_log.to_stderr()
     page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back
     guard = listening.guard = QueueGuard(page, reading, batch.ID)
     table = routes.Table(routes.ROUTES + routes.MCP if args.mcp else routes.ROUTES)
     gate = partial(
-        Gate, routes=table, visitors=visitors, storage=storage, login=login, reading=reading
+        Gate,
+        routes=table,
+        visitors=visitors,
+        storage=storage,
+        login=login,
+        reading=reading,
     )
     decoder.warm_up()
     try:
@@ -239,7 +246,7 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
         while not end.wait(0.5):  # a wait without a limit would not see signals on every system
             pass
         print("Finishing what is in flight; Ctrl-C again stops at once.", flush=True)
-    crowd.close()
+    batcher.close()
     page.close(verbose=False)
     janitor.close()
     decoder.close()

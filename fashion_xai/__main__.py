@@ -10,6 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import audit, explain, predict, trust
+from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.models.bundle import BundleError
 
 COMMANDS = (predict, explain, audit, trust)
@@ -38,7 +39,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add(commands)
-    return parser.parse_args(argv)
+    words = in_todays_words(argv, audit.RENAMED)
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

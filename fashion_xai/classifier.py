@@ -15,8 +15,8 @@ from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.maps import methods
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import Decoder
-from fashion_xai.models.ood import Familiarity
-from fashion_xai.models.outputs import Explanation, Prediction, Reading
+from fashion_xai.models.ood import OODScore
+from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
 from fashion_xai.network import Network, UnsuitableModel
 
 BATCH_SIZE = 32
@@ -41,7 +41,7 @@ class FashionClassifier:
         self.bundle = loaded
         self.batch_size = batch_size
         self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
-        self.familiarity = loaded.familiarity or Familiarity.plain(loaded.vocabulary.attributes)
+        self.ood_score = loaded.ood_score or OODScore.plain(loaded.vocabulary.attributes)
         self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
         try:
             self.network = Network(loaded.model, loaded.vocabulary.attributes)
@@ -87,7 +87,7 @@ class FashionClassifier:
         """Height and width of the network's input."""
         return self.bundle.size
 
-    def read(self, photos: Sequence[ImageLike]) -> Iterator[Reading]:
+    def read(self, photos: Sequence[ImageLike]) -> Iterator[ForwardPass]:
         """One forward pass per ``batch_size`` photos.
 
         Raises:
@@ -102,12 +102,12 @@ class FashionClassifier:
                 ]
             )
 
-    def read_fitted(self, fitted: Sequence[tuple[np.ndarray, images.Box]]) -> list[Reading]:
+    def read_fitted(self, fitted: Sequence[tuple[np.ndarray, images.Box]]) -> list[ForwardPass]:
         """One forward pass over photos that ``images.letterbox`` has fitted already."""
         pixels = np.stack([canvas for canvas, _ in fitted]).astype(np.float32)
         features, logits = self.network.forward(pixels)
         return [
-            Reading(canvas, features[i], {name: x[i] for name, x in logits.items()}, box)
+            ForwardPass(canvas, features[i], {name: x[i] for name, x in logits.items()}, box)
             for i, (canvas, box) in enumerate(fitted)
         ]
 
@@ -123,7 +123,7 @@ class FashionClassifier:
         Raises:
             images.ImageError: a photo cannot be used; the message says which.
         """
-        return [self.predictions(reading) for reading in self.read(_as_list(photos)[0])]
+        return [self.predictions(forward_pass) for forward_pass in self.read(_as_list(photos)[0])]
 
     def explain(
         self,
@@ -156,17 +156,19 @@ class FashionClassifier:
         methods.find(method)  # before the network works
         batch, single = _as_list(photos)
         answers = [
-            self.explanations(reading, attributes, targets, against, method)
-            for reading in self.read(batch)
+            self.explanations(forward_pass, attributes, targets, against, method)
+            for forward_pass in self.read(batch)
         ]
         return answers[0] if single else answers
 
-    def predictions(self, reading: Reading) -> dict[str, Prediction]:
+    def predictions(self, forward_pass: ForwardPass) -> dict[str, Prediction]:
         """The predictions of a forward pass already made."""
-        probabilities = self.decoder.probabilities({a: x[None] for a, x in reading.logits.items()})
+        probabilities = self.decoder.probabilities(
+            {a: x[None] for a, x in forward_pass.logits.items()}
+        )
         indices = self.decoder.labels(probabilities)
         answers = {}
-        for attribute, logits in reading.logits.items():
+        for attribute, logits in forward_pass.logits.items():
             index = int(indices[attribute][0])
             (row,) = probabilities[attribute]
             labels = self.vocabulary.labels[attribute]
@@ -183,7 +185,7 @@ class FashionClassifier:
 
     def explanations(
         self,
-        reading: Reading,
+        forward_pass: ForwardPass,
         attributes: Sequence[str] | None = None,
         targets: Mapping[str, Target] | None = None,
         against: Mapping[str, Target] | None = None,
@@ -198,7 +200,7 @@ class FashionClassifier:
                 raise KeyError(
                     f"Unknown attribute. Expected one of {self.attributes}. Received: {name!r}"
                 )
-        predictions = self.predictions(reading)
+        predictions = self.predictions(forward_pass)
         asked, named = {}, {}
         for attribute in chosen:
             prediction = predictions[attribute]
@@ -209,7 +211,7 @@ class FashionClassifier:
                 other = self._resolve(against[attribute], prediction)
                 asked[attribute] -= self.coefficients(attribute, other)
             named[attribute] = " / ".join(target), None if other is None else " / ".join(other)
-        maps = chosen_method.compute(self.network, reading, asked)
+        maps = chosen_method.compute(self.network, forward_pass, asked)
         return {
             attribute: Explanation(
                 prediction=predictions[attribute],
@@ -218,12 +220,12 @@ class FashionClassifier:
                 method=chosen_method.name,
                 layer=self.network.layer,
                 heatmap=maps[attribute],
-                box=reading.box,
+                box=forward_pass.box,
             )
             for attribute, (target, other) in named.items()
         }
 
-    def is_one_product(self, reading: Reading) -> bool | None:
+    def is_one_product(self, forward_pass: ForwardPass) -> bool | None:
         """Whether the photo looks like one product; None where the bundle has no threshold.
 
         False means: doubt every answer. The threshold and how well it separates stand in the
@@ -231,8 +233,8 @@ class FashionClassifier:
         """
         if self.threshold is None:
             return None
-        (score,) = self.familiarity.score(
-            reading.pooled[None], {a: x[None] for a, x in reading.logits.items()}
+        (score,) = self.ood_score.score(
+            forward_pass.pooled[None], {a: x[None] for a, x in forward_pass.logits.items()}
         )
         return bool(score >= self.threshold)
 

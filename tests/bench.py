@@ -53,9 +53,9 @@ def main() -> None:
         indices = [[p.index for p in x.values()] for x in classifier.predict(photos)]
 
         def both_methods(photos=photos) -> None:
-            for reading in classifier.read(photos):
-                classifier.explanations(reading, method="gradcam")
-                classifier.explanations(reading, method="layercam")
+            for forward_pass in classifier.read(photos):
+                classifier.explanations(forward_pass, method="gradcam")
+                classifier.explanations(forward_pass, method="layercam")
 
         def tapes(pixels=pixels, indices=indices) -> None:
             for head in range(len(model.outputs)):

@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as out:
         engine.run(classifier, catalogue, Path(out), split, "test")
         opened = Audit(out)
-    ranked = opened.suspicious
+    ranked = opened.label_issues
     ranked = ranked[ranked["attribute"] == args.head]
     found = flipped & set(ranked["id"][: round(FIRST * len(opened.table))])
     print(

@@ -58,7 +58,7 @@ def small_bundle(tmp_path_factory, drawn) -> Path:
 
 @pytest.fixture(scope="session")
 def doubtful_bundle(tmp_path_factory, small_bundle) -> Path:
-    """The small bundle with a threshold of familiarity that no photo reaches."""
+    """The small bundle with an OOD threshold that no photo reaches."""
     folder = shutil.copytree(small_bundle, tmp_path_factory.mktemp("doubtful") / "bundle")
     bundle.update_card(folder, abstention={"threshold": 1e9})
     return folder

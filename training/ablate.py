@@ -27,8 +27,8 @@ from training import command, config, train
 from training.data import also
 from training.data.packing import allowed, rows_of
 from training.evaluate import measure, measure_words
-from training.evaluation.corruptions import STRESSES
-from training.evaluation.predictions import Answers, encode_truth, predict_all
+from training.evaluation.corruptions import CORRUPTIONS
+from training.evaluation.predictions import LabelledPredictions, encode_truth, predict_all
 
 TEACHER = "a teacher beside the labels"
 SINGLE = "labels of several left empty"
@@ -47,7 +47,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "EMA 0.99": {"ema": 0.99},
     "squeeze-and-excitation block": {"attention": "se"},
     "CBAM block": {"attention": "cbam"},
-    "random split": {"split": "random"},
+    "random split": {"split_by": "random", "split_file": None},
     "medium augmentation": {"augment": "medium"},
     "no other catalogue": {"also": ()},
     SINGLE: {},
@@ -133,11 +133,13 @@ def score(
     rows = rows_of(products, read_split(folder / bundle.SPLIT), "validation")
     chosen = [products[i] for i in rows]
     figures = {}
-    for name, change in (("plain", None), ("scene", STRESSES["scene"])):
+    for name, change in (("plain", None), ("scene", CORRUPTIONS["scene"])):
         seen = predict_all(classifier, catalogue, chosen, change, name)
         truth, _ = encode_truth(classifier.vocabulary, seen.products)
         sets = allowed(classifier.vocabulary, seen.products)
-        measured = measure(classifier, Answers.of(classifier.decoder, truth, seen.logits, sets))
+        measured = measure(
+            classifier, LabelledPredictions.of(classifier.decoder, truth, seen.logits, sets)
+        )
         figures[name] = {
             "heads": {
                 a: {"accuracy": f["accuracy"], "macro_f1": f["macro_f1"]}
@@ -152,13 +154,13 @@ def score(
         seen = predict_all(classifier, other.catalogue, chosen, name=each.data.name)
         truth, _ = encode_truth(classifier.vocabulary, seen.products)
         sets = allowed(classifier.vocabulary, seen.products)
-        answers = Answers.of(classifier.decoder, truth, seen.logits, sets)
+        predictions = LabelledPredictions.of(classifier.decoder, truth, seen.logits, sets)
         figures[each.data.name] = {
             "heads": {
                 a: {"accuracy": f["accuracy"]}
-                for a, f in measure(classifier, answers)["heads"].items()
+                for a, f in measure(classifier, predictions)["heads"].items()
             },
-            "words": measure_words(answers, seen.products),
+            "words": measure_words(predictions, seen.products),
         }
     return figures
 

@@ -8,9 +8,9 @@ Per head two numbers, both found on the validation split alone:
 - a temperature (Guo et al. 2017), kept in the card, that makes the probability of the answer mean
   what it says.
 
-And one score for all heads, the familiarity, with the threshold under which a photo is doubted to
-show one product: fitted on training products against pictures of none or several, its threshold
-on the validation split.
+And one out-of-distribution score for all heads, with the threshold under which a photo is
+doubted to show one product: fitted on training products against pictures of none or several, its
+threshold on the validation split.
 """
 
 from __future__ import annotations
@@ -38,14 +38,21 @@ from fashion_xai.data.schema import Table
 from fashion_xai.data.split import read_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
-from fashion_xai.models.ood import Familiarity, energies
+from fashion_xai.models.ood import OODScore, energies
 from training import command
 from training.data import backgrounds
 from training.data.also import Labelled
 from training.data.packing import allowed, encode, rows_of
 from training.engine.losses import log_prior
-from training.evaluation.ood import STRANGERS, several
-from training.evaluation.predictions import Answers, Seen, encode_truth, look, predict_all, resolve
+from training.evaluation.ood import OOD_SAMPLES, several
+from training.evaluation.predictions import (
+    LabelledPredictions,
+    Seen,
+    encode_truth,
+    look,
+    predict_all,
+    resolve,
+)
 
 STRENGTHS = np.round(np.arange(-0.5, 1.01, 0.05), 2)
 """Multiples of the log frequencies that are tried."""
@@ -58,7 +65,7 @@ KEPT, KEPT_OTHER = 0.98, 0.94
 abstention: photos taken at home are harder to tell from a room without a product."""
 
 STRANGERS_EACH = 300
-"""Pictures of each kind of strangers that the threshold is measured on; no more than products."""
+"""Pictures of each kind of OOD samples that the threshold is measured on; no more than products."""
 
 FITTED_EACH = 600
 """Training products of each catalogue that the score is fitted on, and pictures of each kind: no
@@ -150,24 +157,24 @@ def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = (
     def see(pictures: Sequence[np.ndarray]) -> Seen:
         return look(classifier, pictures).shifted(offsets)
 
-    score = fit_familiarity(see, catalogue, sides["train"], others)
+    score = fit_ood_score(see, catalogue, sides["train"], others)
     own = {
         name: score.score(part.pooled, part.shifted(offsets).logits)
         for name, part in zip(["products", *(other.name for other in others)], parts, strict=True)
     }
     photos = [catalogue.photo(product) for product in parts[0].products[:STRANGERS_EACH]]
-    strangers = {
+    ood_samples = {
         name: score.score(theirs.pooled, theirs.logits)
         for name, theirs in read_strangers(see, photos, others).items()
     }
-    abstention = choose_threshold(own, strangers)
+    abstention = choose_threshold(own, ood_samples)
     print(
-        f"Familiarity under {abstention['threshold']:.2f} is doubted: "
+        f"An OOD score under {abstention['threshold']:.2f} is doubted: "
         + ", ".join(f"{100 * x:.1f} % of {name}" for name, x in abstention["products"].items())
         + " (validation); "
         + ", ".join(
             f"{100 * s['doubted']:.0f} % of {name} (AUROC {s['auroc']:.3f})"
-            for name, s in abstention["strangers"].items()
+            for name, s in abstention["ood_samples"].items()
         )
     )
     figures = by_catalogue(classifier, truth, adjusted, sets, ends, others)
@@ -183,13 +190,13 @@ def by_catalogue(
     others: Sequence[Labelled],
 ) -> dict[str, dict[str, Any]]:
     """Name of each other catalogue → head → accuracy on its validation products, and how many."""
-    answers = Answers.of(classifier.decoder, truth, logits, sets)
+    predictions = LabelledPredictions.of(classifier.decoder, truth, logits, sets)
     figures: dict[str, dict[str, Any]] = {}
     for other, start, end in zip(others, ends, ends[1:]):
         figures[other.name] = row = {}
         for a in classifier.attributes:
-            known = answers.truth[a][start:end] >= 0
-            right = (answers.truth[a] == answers.predicted[a])[start:end][known]
+            known = predictions.truth[a][start:end] >= 0
+            right = (predictions.truth[a] == predictions.predicted[a])[start:end][known]
             if len(right):
                 row[a] = {"accuracy": float(right.mean()), "products": len(right)}
         print(
@@ -265,12 +272,12 @@ def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
-def fit_familiarity(
+def fit_ood_score(
     see: See,
     catalogue: Catalogue,
     train: Sequence[Product],
     others: Sequence[Labelled],
-) -> Familiarity:
+) -> OODScore:
     """The score, fitted on training products of all catalogues against scenery
     (:mod:`training.data.backgrounds`), floors grown from the other catalogues' training photos, and
     several training products."""
@@ -288,10 +295,10 @@ def fit_familiarity(
     return fit_score(see([photo for theirs in photos for photo in theirs]), see(without))
 
 
-def fit_score(products: Seen, strangers: Seen) -> Familiarity:
+def fit_score(products: Seen, ood_samples: Seen) -> OODScore:
     """A logistic regression on the standardised pooled features and energies, both sides weighing
     alike."""
-    both = Seen.joined([products, strangers])
+    both = Seen.joined([products, ood_samples])
     features = np.hstack([both.pooled, energies(both.logits)])
     inside = np.arange(len(features)) < len(products.pooled)
     scale = StandardScaler().fit(features)
@@ -299,7 +306,7 @@ def fit_score(products: Seen, strangers: Seen) -> Familiarity:
     fit.fit(scale.transform(features), inside)
     weights = fit.coef_[0] / scale.scale_
     channels = both.pooled.shape[1]
-    return Familiarity(
+    return OODScore(
         weights[:channels],
         dict(zip(both.logits, map(float, weights[channels:]), strict=True)),
         float(fit.intercept_[0] - weights @ scale.mean_),
@@ -311,10 +318,10 @@ def read_strangers(
 ) -> dict[str, Seen]:
     """What the network says of pictures that show no single product, by their kind.
 
-    Besides :data:`STRANGERS`, floors grown from the validation photos of each other catalogue.
+    Besides :data:`OOD_SAMPLES`, floors grown from the validation photos of each other catalogue.
     """
     rng = np.random.default_rng(0)
-    pictures = {name: [make(rng, photos) for _ in photos] for name, make in STRANGERS.items()}
+    pictures = {name: [make(rng, photos) for _ in photos] for name, make in OOD_SAMPLES.items()}
     for other in others:
         theirs = [other.catalogue.photo(p) for p in other.validation[:STRANGERS_EACH]]
         pictures[f"floors of {other.name}"] = [*backgrounds.floors(theirs, seed=0)]
@@ -322,21 +329,21 @@ def read_strangers(
 
 
 def choose_threshold(
-    products: Mapping[str, np.ndarray], strangers: Mapping[str, np.ndarray]
+    products: Mapping[str, np.ndarray], ood_samples: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """The threshold that keeps ``KEPT`` of the first catalogue's products and ``KEPT_OTHER`` of
     each other one's, and what it does to each kind of stranger.
 
     Args:
         products: name of a catalogue → scores (n,) of its products.
-        strangers: kind → scores (m,).
+        ood_samples: kind → scores (m,).
     """
     first, *rest = products.values()
     threshold = min(np.quantile(first, 1 - KEPT), *(np.quantile(x, 1 - KEPT_OTHER) for x in rest),
                     np.inf)  # fmt: skip
     own = np.concatenate(list(products.values()))
     figures = {}
-    for name, theirs in strangers.items():
+    for name, theirs in ood_samples.items():
         truth = np.r_[np.ones(len(own)), np.zeros(len(theirs))]
         figures[name] = {
             "auroc": float(roc_auc_score(truth, np.r_[own, theirs])),
@@ -344,7 +351,7 @@ def choose_threshold(
             "pictures": len(theirs),
         }
     doubted = {name: float((x < threshold).mean()) for name, x in products.items()}
-    return {"threshold": float(threshold), "products": doubted, "strangers": figures}
+    return {"threshold": float(threshold), "products": doubted, "ood_samples": figures}
 
 
 def markdown(fits: Mapping[str, Mapping[str, Any]]) -> str:
@@ -379,7 +386,7 @@ def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[
 def _write(
     loaded: bundle.Bundle,
     fits: Mapping[str, Mapping[str, Any]],
-    score: Familiarity,
+    score: OODScore,
     abstention: Mapping[str, Any],
     also: Mapping[str, Any],
 ) -> None:

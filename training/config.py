@@ -8,8 +8,9 @@ import json
 import re
 from pathlib import Path
 
-from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit.annotations import corrections
 from fashion_xai.cli import schema
+from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data.schema import Table
 from fashion_xai.data.schema import read as read_table
 from fashion_xai.models import attention, bundle
@@ -120,7 +121,8 @@ class Config:
     epoch_size: int | None
     images: Path | None
     larger_share: float
-    split: str
+    split_by: str
+    split_file: Path | None
     corrections: Path | None
     weights: str
     init: Path | None
@@ -155,8 +157,9 @@ class Config:
         values = dataclasses.asdict(self)
         for name in _ELSEWHERE:
             values.pop(name)
-        values["corrections"] = self.corrections and verdicts.corrections(self.corrections)
-        values["split"] = self.split if self.split in near_duplicates.KINDS else "file"
+        values["corrections"] = self.corrections and corrections(self.corrections)
+        values["split_by"] = "file" if self.split_file else self.split_by
+        values.pop("split_file")
         values["weights"] = None if self.init else Path(self.weights).name
         values["stages"] = [str(stage) for stage in self.stages]
         values["init"] = self.init and bundle.read_card(self.init)["sha256"][bundle.MODEL]
@@ -214,16 +217,23 @@ def parse(argv: list[str] | None = None) -> Config:
         "replaces the smaller one; validation keeps the photos of --data",
     )
     add(
-        "--split",
-        default="twins",
-        help="'twins' (80/10/10, no twin on two sides), 'random' "
-        "(leaky, to compare with published figures), or a CSV id,split made before",
+        "--split-by",
+        choices=near_duplicates.KINDS,
+        default=near_duplicates.KINDS[0],
+        help="how to split 80/10/10: no near-duplicate on two sides, or at random (leaky, to "
+        "compare with published figures)",
+    )
+    add(
+        "--split-file",
+        type=Path,
+        metavar="CSV",
+        help="id,split: a split that was made before, in place of --split-by",
     )
     add(
         "--corrections",
         type=Path,
         metavar="CSV",
-        help="verdicts of an audit: labels called wrong are replaced by the suggested ones; "
+        help="annotations of an audit: labels called wrong are replaced by the suggested ones; "
         "those of test products are refused",
     )
     add(
@@ -364,7 +374,7 @@ def parse(argv: list[str] | None = None) -> Config:
         help="after each stage, print its images/s beside those of the bare step on one batch",
     )
     schema.add_arguments(parser)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(in_todays_words(argv, {"--split": _split_of_today}))
     table = schema.from_arguments(args)
     for name in schema.FLAGS:
         delattr(args, name)
@@ -376,6 +386,12 @@ def parse(argv: list[str] | None = None) -> Config:
     if args.also and args.on_device:
         parser.error("--also cannot be kept --on-device")
     return Config(table=table, **vars(args))
+
+
+def _split_of_today(text: str) -> tuple[str, str]:
+    """What ``--split`` once meant: a way to split, or a file."""
+    kinds = {"twins": near_duplicates.KINDS[0], "random": near_duplicates.KINDS[1]}
+    return ("--split-by", kinds[text]) if text in kinds else ("--split-file", text)
 
 
 def parse_head_weights(text: str) -> dict[str, float]:

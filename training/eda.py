@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m training.eda",
         description="Explore a catalogue: distributions, missing values, which attribute "
-        "determines which, contradictions, photos, twins and conflicts among their labels.",
+        "determines which, contradictions, photos, near-duplicates and conflicts among their "
+        "labels.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
@@ -77,9 +78,9 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
         print(summarise(left_out))
     products = thumbs.products
     attributes = catalogue.table.attributes
-    print("Looking for twins; some minutes for 40,000 photos …")
-    twins = near_duplicates.find_twins(np.asarray(thumbs.pixels[..., :3]))
-    groups = group_members(twins)
+    print("Looking for near-duplicates; some minutes for 40,000 photos …")
+    duplicates = near_duplicates.find_near_duplicates(np.asarray(thumbs.pixels[..., :3]))
+    groups = group_members(duplicates)
     numbers: dict[str, Any] = {
         "products": len(products),
         "left_out": [r._asdict() for r in left_out],
@@ -87,10 +88,10 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
         "determines": determines(products, attributes),
         "odd_paths": odd_paths(products),
         "photos": photo_kinds(catalogue, products),
-        "twins": {
+        "near_duplicates": {
             "groups": len(groups),
             "photos": sum(len(g) for g in groups),
-            "identical_photos": twins.identical,
+            "identical_photos": duplicates.identical,
             "largest": max((len(g) for g in groups), default=0),
         },
         "conflicts": conflicts(products, groups, attributes),
@@ -199,10 +200,10 @@ def photo_kinds(catalogue: Catalogue, products: Sequence[Product]) -> dict[str, 
     }
 
 
-def group_members(twins: near_duplicates.Twins) -> list[list[int]]:
+def group_members(duplicates: near_duplicates.NearDuplicates) -> list[list[int]]:
     """The groups of two photos or more, largest first, as positions."""
     members: dict[int, list[int]] = defaultdict(list)
-    for position, group in enumerate(twins.group.tolist()):
+    for position, group in enumerate(duplicates.group.tolist()):
         members[group].append(position)
     return sorted((m for m in members.values() if len(m) > 1), key=lambda m: (-len(m), m))
 
@@ -210,7 +211,7 @@ def group_members(twins: near_duplicates.Twins) -> list[list[int]]:
 def conflicts(
     products: Sequence[Product], groups: Sequence[Sequence[int]], attributes: Sequence[str]
 ) -> dict[str, Any]:
-    """Per attribute: groups of twins whose labels differ, and the pairs that differ most often."""
+    """Per attribute: groups of near-duplicates whose labels differ, and the commonest pairs."""
     found: dict[str, Any] = {}
     for attribute in attributes:
         pairs: Counter = Counter()
@@ -353,14 +354,14 @@ def _twin_parts(
     groups: Sequence[Sequence[int]],
     numbers: Mapping[str, Any],
 ) -> list[str]:
-    twins = numbers["twins"]
+    duplicates = numbers["near_duplicates"]
     parts = [
         report.heading("Photos that occur more than once"),
         report.paragraph(
-            f"{twins['groups']} groups with {twins['photos']:,} photos "
-            f"({twins['identical_photos']:,} identical to the pixel); the largest holds "
-            f"{twins['largest']}. Their labels should agree; where they do not, at least one is "
-            "wrong, or the attribute cannot be seen."
+            f"{duplicates['groups']} groups with {duplicates['photos']:,} photos "
+            f"({duplicates['identical_photos']:,} identical to the pixel); the largest holds "
+            f"{duplicates['largest']}. Their labels should agree; where they do not, at least one "
+            "is wrong, or the attribute cannot be seen."
         ),
         report.table(
             ["attribute", "groups whose labels differ", "% of the groups", "most often"],
@@ -376,7 +377,7 @@ def _twin_parts(
     differing = [g for g in groups if len({products[i].labels[key] for i in g}) > 1]
     for title, chosen in [
         ("The largest groups", groups[:SHEETS]),
-        (f"Twins that differ in {key}", differing[:SHEETS]),
+        (f"Near-duplicates that differ in {key}", differing[:SHEETS]),
     ]:
         parts.append(report.heading(title, 3))
         for group in chosen:

@@ -21,6 +21,7 @@ from scipy.stats import binomtest
 from fashion_xai import metrics
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema
+from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
@@ -30,8 +31,14 @@ from training import command
 from training.data import backgrounds
 from training.data.also import Labelled
 from training.data.packing import allowed
-from training.evaluation.corruptions import STRESSES, before
-from training.evaluation.predictions import Answers, Change, Seen, encode_truth, predict_all
+from training.evaluation.corruptions import CORRUPTIONS, before
+from training.evaluation.predictions import (
+    Change,
+    LabelledPredictions,
+    Seen,
+    encode_truth,
+    predict_all,
+)
 
 FEW_CLASSES = 45
 """Condition-CNN (Kolisnik et al. 2021) reports articleType on the 45 most frequent labels."""
@@ -66,11 +73,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="side of the bundle's own split; 'all' takes every product of --data",
     )
     add(
-        "--stress",
+        "--corruptions",
         nargs="*",
-        choices=STRESSES,
+        choices=CORRUPTIONS,
         metavar="KIND",
-        help=f"measure again on photos made harder: all kinds, or some of {', '.join(STRESSES)}",
+        help=f"measure again on photos made harder: all kinds, or some of {', '.join(CORRUPTIONS)}",
     )
     add(
         "--floors",
@@ -84,7 +91,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
     add("--write-card", action="store_true", help="keep the figures in the bundle's card")
     schema.add_arguments(parser)
-    return parser.parse_args(argv)
+    return parser.parse_args(in_todays_words(argv, {"--stress": "--corruptions"}))
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -107,17 +114,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if unknown:
         print(f"Labels the bundle does not know, counted as wrong: {dict(unknown)}")
     sets = allowed(classifier.vocabulary, used)
-    answers = Answers.of(classifier.decoder, truth, seen.logits, sets)
-    figures = measure(classifier, answers)
+    predictions = LabelledPredictions.of(classifier.decoder, truth, seen.logits, sets)
+    figures = measure(classifier, predictions)
     figures["photos_left_out"] = len(seen.rejected)
     figures["doubted"] = measure_doubt(classifier, seen)
-    figures["articleType_45"] = measure_few(classifier.vocabulary, answers, catalogue.products)
-    if words := measure_words(answers, used):
+    figures["articleType_45"] = measure_few(classifier.vocabulary, predictions, catalogue.products)
+    if words := measure_words(predictions, used):
         figures["words"] = words
     if args.images:
         figures["larger"] = compare_larger(classifier, catalogue, args, used)
-    if args.stress is not None:
-        figures["stress"] = measure_stress(classifier, catalogue, used, args.stress or [*STRESSES])
+    if args.corruptions is not None:
+        figures["corruptions"] = measure_corruptions(
+            classifier, catalogue, used, args.corruptions or [*CORRUPTIONS]
+        )
     if args.floors:
         figures["floors"] = measure_floors(classifier, catalogue, used, args)
     print(markdown(figures, args.split))
@@ -125,7 +134,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from training.evaluation import report  # matplotlib is slow to import
 
         args.out.mkdir(parents=True, exist_ok=True)
-        report.write(args.out, classifier, catalogue, used, answers, figures, args.split)
+        report.write(args.out, classifier, catalogue, used, predictions, figures, args.split)
         print(f"Page: {args.out / 'evaluation.html'}")
     if args.json:
         files.write(args.json, json.dumps(figures, indent=1) + "\n")
@@ -153,28 +162,28 @@ def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[
     return products[: args.limit]
 
 
-def measure(classifier: FashionClassifier, answers: Answers) -> dict[str, Any]:
+def measure(classifier: FashionClassifier, predictions: LabelledPredictions) -> dict[str, Any]:
     """All figures of one run, shares in 0–1; ``raw`` is without the taxonomy."""
-    labelled = [a for a in classifier.attributes if (answers.truth[a] >= 0).any()]
-    heads = {a: measure_head(answers, a) for a in labelled}
+    labelled = [a for a in classifier.attributes if (predictions.truth[a] >= 0).any()]
+    heads = {a: measure_head(predictions, a) for a in labelled}
     true, predicted, raw = (
         np.stack([x[a] for a in labelled], 1)
-        for x in (answers.truth, answers.predicted, answers.raw)
+        for x in (predictions.truth, predictions.predicted, predictions.raw)
     )
     return {
         "heads": heads,
         "all_right": metrics.all_right(true, predicted),
         "all_right_interval": metrics.interval(metrics.all_right, true, predicted),
         "all_right_raw": metrics.all_right(true, raw),
-        "consistent_raw": consistent(classifier, answers.raw),
+        "consistent_raw": consistent(classifier, predictions.raw),
         "products": len(true),
     }
 
 
-def measure_head(answers: Answers, attribute: str) -> dict[str, Any]:
+def measure_head(predictions: LabelledPredictions, attribute: str) -> dict[str, Any]:
     """The figures of one head."""
-    y, p = answers.truth[attribute], answers.probabilities[attribute]
-    x, raw = answers.predicted[attribute], answers.raw[attribute]
+    y, p = predictions.truth[attribute], predictions.probabilities[attribute]
+    x, raw = predictions.predicted[attribute], predictions.raw[attribute]
     confidence, right = metrics.confidences(y, p, x)
     return {
         "accuracy": metrics.accuracy(y, x),
@@ -197,7 +206,7 @@ def measure_doubt(classifier: FashionClassifier, seen: Seen) -> float | None:
     """Share of the photos under the bundle's threshold; None where it has none."""
     if classifier.threshold is None:
         return None
-    score = classifier.familiarity.score(seen.pooled, seen.logits)
+    score = classifier.ood_score.score(seen.pooled, seen.logits)
     return float((score < classifier.threshold).mean())
 
 
@@ -212,7 +221,7 @@ def consistent(classifier: FashionClassifier, indices: Mapping[str, np.ndarray])
 
 
 def measure_few(
-    vocabulary: Vocabulary, answers: Answers, catalogue: Sequence[Product]
+    vocabulary: Vocabulary, predictions: LabelledPredictions, catalogue: Sequence[Product]
 ) -> dict[str, Any] | None:
     """articleType on the products of its 45 most frequent labels, choosing among those only."""
     if "articleType" not in vocabulary.attributes:
@@ -221,21 +230,21 @@ def measure_few(
     labels = vocabulary.labels["articleType"]
     known = [label for label, _ in counts.most_common() if label in labels]
     few = np.array([labels.index(label) for label in known[:FEW_CLASSES]])
-    rows = np.isin(answers.truth["articleType"], few)
+    rows = np.isin(predictions.truth["articleType"], few)
     if not rows.any():
         return None
-    truth = answers.truth["articleType"][rows]
-    among = few[answers.probabilities["articleType"][rows][:, few].argmax(1)]
+    truth = predictions.truth["articleType"][rows]
+    among = few[predictions.probabilities["articleType"][rows][:, few].argmax(1)]
     return {
         "accuracy": metrics.accuracy(truth, among),
-        "accuracy_among_all": metrics.accuracy(truth, answers.predicted["articleType"][rows]),
+        "accuracy_among_all": metrics.accuracy(truth, predictions.predicted["articleType"][rows]),
         "macro_f1": metrics.macro_f1(truth, among),
         "products": int(rows.sum()),
         "classes": len(few),
     }
 
 
-def measure_words(answers: Answers, products: Sequence[Product]) -> dict[str, Any]:
+def measure_words(predictions: LabelledPredictions, products: Sequence[Product]) -> dict[str, Any]:
     """Word of a label map → head → how many products and the share with an allowed answer.
 
     Empty where the catalogue has no words of its own.
@@ -244,10 +253,10 @@ def measure_words(answers: Answers, products: Sequence[Product]) -> dict[str, An
     figures: dict[str, Any] = {}
     for word in sorted({w for w in words if w}):
         row: dict[str, Any] = {}
-        for a, truth in answers.truth.items():
+        for a, truth in predictions.truth.items():
             rows = (words == word) & (truth >= 0)
             if rows.any():
-                right = (truth == answers.predicted[a])[rows]
+                right = (truth == predictions.predicted[a])[rows]
                 row[a] = {
                     "accuracy": float(right.mean()),
                     "accuracy_interval": _wilson(right),
@@ -264,17 +273,17 @@ def _wilson(right: np.ndarray) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def measure_stress(
+def measure_corruptions(
     classifier: FashionClassifier,
     catalogue: Catalogue,
     products: Sequence[Product],
-    kinds: Sequence[str] = tuple(STRESSES),
+    kinds: Sequence[str] = tuple(CORRUPTIONS),
 ) -> dict[str, dict[str, float]]:
-    """Stress → head → accuracy, and ``all_right``, on the same products."""
+    """Corruption → head → accuracy, and ``all_right``, on the same products."""
     figures = {}
     for name in kinds:
-        answers, _ = _answers(classifier, catalogue, products, STRESSES[name], name)
-        figures[name] = _accuracies(classifier, answers)
+        predictions, _ = _answers(classifier, catalogue, products, CORRUPTIONS[name], name)
+        figures[name] = _accuracies(classifier, predictions)
     return figures
 
 
@@ -351,19 +360,21 @@ def _answers(
     products: Sequence[Product],
     change: Change | None,
     name: str,
-) -> tuple[Answers, list[Product]]:
+) -> tuple[LabelledPredictions, list[Product]]:
     seen = predict_all(classifier, catalogue, products, change, name)
     truth, _ = encode_truth(classifier.vocabulary, seen.products)
     sets = allowed(classifier.vocabulary, seen.products)
-    return Answers.of(classifier.decoder, truth, seen.logits, sets), seen.products
+    return LabelledPredictions.of(classifier.decoder, truth, seen.logits, sets), seen.products
 
 
-def _accuracies(classifier: FashionClassifier, answers: Answers) -> dict[str, float]:
-    true = np.stack([answers.truth[a] for a in classifier.attributes], 1)
-    predicted = np.stack([answers.predicted[a] for a in classifier.attributes], 1)
+def _accuracies(
+    classifier: FashionClassifier, predictions: LabelledPredictions
+) -> dict[str, float]:
+    true = np.stack([predictions.truth[a] for a in classifier.attributes], 1)
+    predicted = np.stack([predictions.predicted[a] for a in classifier.attributes], 1)
     return {
         **{
-            a: metrics.accuracy(answers.truth[a], answers.predicted[a])
+            a: metrics.accuracy(predictions.truth[a], predictions.predicted[a])
             for a in classifier.attributes
         },
         "all_right": metrics.all_right(true, predicted),
@@ -399,7 +410,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         *_few_lines(figures.get("articleType_45")),
         *_word_lines(figures.get("words"), list(figures["heads"])),
         *_larger_lines(figures.get("larger")),
-        *_stress_lines(figures),
+        *_corruption_lines(figures),
         *_floor_lines(figures),
     ]
     return "\n".join(lines)
@@ -484,8 +495,8 @@ def _larger_lines(larger: Mapping[str, Any] | None) -> list[str]:
     return lines
 
 
-def _stress_lines(figures: Mapping[str, Any]) -> list[str]:
-    if "stress" not in figures:
+def _corruption_lines(figures: Mapping[str, Any]) -> list[str]:
+    if "corruptions" not in figures:
         return []
     heads = list(figures["heads"])
     plain = {a: figures["heads"][a]["accuracy"] for a in heads} | {
@@ -499,7 +510,7 @@ def _stress_lines(figures: Mapping[str, Any]) -> list[str]:
         f"| photos | {' | '.join(heads)} | all right |",
         "|" + "---|" * (len(heads) + 2),
     ]
-    for name, row in {"as they are": plain, **figures["stress"]}.items():
+    for name, row in {"as they are": plain, **figures["corruptions"]}.items():
         cells = " | ".join(f"{100 * row[a]:.1f}" for a in (*heads, "all_right"))
         lines.append(f"| {name} | {cells} |")
     return lines

@@ -234,13 +234,13 @@ def ask_teacher(
 def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dict[str, str]:
     """Read or make the split; it is kept in the run, so that a resume takes the same."""
     if not file.exists():
-        if settings.split == "random":
+        if settings.split_file:
+            read_split(settings.split_file)
+            shutil.copyfile(settings.split_file, file)
+        elif settings.split_by == "random":
             write_split(file, near_duplicates.split_at_random(catalogue.products, settings.seed))
-        elif settings.split == "twins":
-            write_split(file, also.split_apart(catalogue, settings))
         else:
-            read_split(Path(settings.split))
-            shutil.copyfile(settings.split, file)
+            write_split(file, also.split_apart(catalogue, settings))
     return read_split(file)
 
 
@@ -379,10 +379,10 @@ def tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
 
 
 def kind_of_split(settings: config.Config) -> str:
-    """``twins``, ``random`` or ``file``; of a bundle's split.csv, what that bundle's card says."""
-    folder = Path(settings.split).parent
-    if settings.split in near_duplicates.KINDS or not (folder / bundle.CARD).is_file():
-        return settings.learning()["split"]
+    """How the split was made; of a bundle's split.csv, what that bundle's card says."""
+    folder = settings.split_file.parent if settings.split_file else None
+    if folder is None or not (folder / bundle.CARD).is_file():
+        return settings.learning()["split_by"]
     return bundle.read_card(folder)["split"]["kind"]
 
 

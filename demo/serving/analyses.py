@@ -11,7 +11,7 @@ import threading
 from cachetools import TTLCache
 
 from demo.serving import request_log
-from demo.serving.batcher import Crowd
+from demo.serving.batcher import DynamicBatcher
 from demo.serving.decoder import Decoder
 from demo.views import cards
 from demo.views.cards import Analysis
@@ -26,13 +26,13 @@ class Analyses:
 
     Args:
         decoder: reads the files.
-        crowd: runs the network.
+        batcher: runs the network.
         seconds: how long an analysis is kept.
         most: how many.
     """
 
-    def __init__(self, decoder: Decoder, crowd: Crowd, seconds: float, most: int = MOST):
-        self.decoder, self.crowd = decoder, crowd
+    def __init__(self, decoder: Decoder, batcher: DynamicBatcher, seconds: float, most: int = MOST):
+        self.decoder, self.batcher = decoder, batcher
         self._cache: TTLCache[str, Analysis] = TTLCache(most, seconds)
         self._lock = threading.Lock()
 
@@ -45,7 +45,7 @@ class Analyses:
 
         Raises:
             ImageError: no photo, one that cannot be used, or one that was deleted since.
-            Busy: too many photos are waiting.
+            QueueFull: too many photos are waiting.
         """
         if path is None:
             raise ImageError("No photo arrived; please choose a file.")
@@ -64,7 +64,7 @@ class Analyses:
             photo = self.decoder.load(source)
         line.facts["size"] = list(photo.shape[:2])
         with line.stage("network"):  # waiting for its turn included
-            return cards.analyse(photo, self.crowd.read(photo))
+            return cards.analyse(photo, self.batcher.read(photo))
 
     def sweep(self) -> None:
         """Forget what is too old."""

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from fashion_xai import FashionClassifier
 from fashion_xai.data import images
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 
-MOST = 16
+MAX_BATCH_SIZE = 16
 """Photos in a forward pass: larger batches are hardly faster, and everyone in one waits for all."""
 
 WAITING = 256
@@ -32,7 +32,7 @@ class _Waiting(NamedTuple):
     answer: Future
 
 
-class Crowd:
+class DynamicBatcher:
     """Hands photos of many threads to one thread that runs the network.
 
     While one forward pass runs, the photos that arrive wait together and make up the next one:
@@ -41,12 +41,17 @@ class Crowd:
 
     Args:
         classifier: that reads the photos.
-        most: photos in one pass.
-        waiting: photos that may wait before :class:`Busy` is raised.
+        max_batch_size: photos in one pass.
+        waiting: photos that may wait before :class:`QueueFull` is raised.
     """
 
-    def __init__(self, classifier: FashionClassifier, most: int = MOST, waiting: int = WAITING):
-        self.classifier, self.most, self.room = classifier, most, waiting
+    def __init__(
+        self,
+        classifier: FashionClassifier,
+        max_batch_size: int = MAX_BATCH_SIZE,
+        waiting: int = WAITING,
+    ):
+        self.classifier, self.max_batch_size, self.room = classifier, max_batch_size, waiting
         self._queue: queue.PriorityQueue[_Waiting] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._closed = False
@@ -58,7 +63,7 @@ class Crowd:
         """Photos that wait now."""
         return self._queue.qsize()
 
-    def read(self, photo: np.ndarray, urgency: int = VISITOR) -> Reading:
+    def read(self, photo: np.ndarray, urgency: int = VISITOR) -> ForwardPass:
         """Wait for a photo's turn and its forward pass.
 
         Args:
@@ -66,14 +71,14 @@ class Crowd:
             urgency: VISITOR or BULK.
 
         Raises:
-            Busy: too many photos are waiting, or the server is about to stop.
+            QueueFull: too many photos are waiting, or the server is about to stop.
         """
         if self._closed:
-            raise Busy("The server is stopping; please try again in a minute.")
+            raise QueueFull("The server is stopping; please try again in a minute.")
         if self.waiting >= self.room:
-            raise Busy("Too many photos are waiting; please try again in a few seconds.")
+            raise QueueFull("Too many photos are waiting; please try again in a few seconds.")
         fitted = images.letterbox(photo, self.classifier.size)
-        answer: Future[Reading] = Future()
+        answer: Future[ForwardPass] = Future()
         self._queue.put(_Waiting(urgency, next(self._numbers), fitted, answer))
         return answer.result()
 
@@ -86,7 +91,7 @@ class Crowd:
     def _work(self) -> None:
         while True:
             batch = [self._queue.get()]
-            while len(batch) < self.most and not self._queue.empty():
+            while len(batch) < self.max_batch_size and not self._queue.empty():
                 batch.append(self._queue.get())
             photos = [w for w in batch if w.fitted is not None]
             if photos:
@@ -96,10 +101,10 @@ class Crowd:
 
     def _answer(self, batch: list[_Waiting]) -> None:
         try:
-            readings = self.classifier.read_fitted([w.fitted for w in batch if w.fitted])
+            forward_passes = self.classifier.read_fitted([w.fitted for w in batch if w.fitted])
         except BaseException as error:  # each waiting thread raises it; this one serves on
             for w in batch:
                 w.answer.set_exception(error)
             return
-        for w, reading in zip(batch, readings, strict=True):
-            w.answer.set_result(reading)
+        for w, forward_pass in zip(batch, forward_passes, strict=True):
+            w.answer.set_result(forward_pass)

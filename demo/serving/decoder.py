@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
 
@@ -52,7 +52,7 @@ class Decoder:
         workers: of the fast lane.
         seconds: after which a worker is ended.
         memory: bytes a worker may hold, where the system can limit it.
-        waiting: photos that may wait before :class:`Busy` is raised.
+        waiting: photos that may wait before :class:`QueueFull` is raised.
         large: of them in the lane of large ones.
     """
 
@@ -76,7 +76,7 @@ class Decoder:
 
         Raises:
             ImageError: as ``images.load``, or the time or the memory was not enough.
-            Busy: too many photos are waiting.
+            QueueFull: too many photos are waiting.
         """
         with _place(self._room):
             if isinstance(source, str) and not Path(source).is_file():
@@ -145,7 +145,7 @@ class _Lane:
 @contextmanager
 def _place(room: threading.BoundedSemaphore) -> Iterator[None]:
     if not room.acquire(blocking=False):
-        raise Busy("Too many photos are waiting; please try again in a few seconds.")
+        raise QueueFull("Too many photos are waiting; please try again in a few seconds.")
     try:
         yield
     finally:

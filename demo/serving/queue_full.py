@@ -1,5 +1,5 @@
 """What the server says when it has enough to do."""
 
 
-class Busy(RuntimeError):
+class QueueFull(RuntimeError):
     """Too much is waiting; a sentence for the visitor."""

@@ -1,4 +1,4 @@
-"""The audit tab: confusion matrix → gallery → a photo's maps → a verdict."""
+"""The audit tab: confusion matrix → gallery → a photo's maps → an annotation."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from demo.views import audit as view
 from demo.views.audit import Filters
 from demo.views.cards import note
 from fashion_xai.audit import gallery
-from fashion_xai.audit.annotations import VERDICTS
+from fashion_xai.audit.annotations import ANNOTATIONS
 from fashion_xai.audit.results import Audit
 
 NOTHING: dict[str, Any] = {"ids": [], "id": None, "listed": [], "pair": None}
-"""What is open at first: the gallery's ids, the photo, the ids of the suspects, and the pair."""
+"""What is open at first: the gallery's ids, the photo, the ids of the issues, and the pair."""
 
 
-def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
+def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
     """Add the tab's contents to the page that is being built.
 
     Args:
         page: that is being built.
         audit: what is shown.
-        verdicts: CSV for the analyst's verdicts; None takes none.
+        file: CSV for the analyst's annotations; None takes none.
     """
     first = "articleType" if "articleType" in audit.heads else audit.heads[0]
     # What is open travels with the page: the server remembers nothing that a crowd could push out.
     labels = gr.JSON([], visible=False)  # of the matrix
     shown = gr.JSON(NOTHING, visible=False)
-    gr.HTML(view.about(audit, verdicts), padding=False, elem_id="audit-about")
+    gr.HTML(view.about(audit, file), padding=False, elem_id="audit-about")
     with gr.Row():
         head = gr.Dropdown(list(audit.heads), value=first, label="Head", elem_id="audit-head")
         kind = gr.Dropdown(list(view.KINDS), value="all confusions", label="Confusions")
@@ -64,12 +64,12 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
             )
             with gr.Accordion("Where it errs more often", open=False):
                 sliced = gr.HTML()
-            with gr.Accordion("Suspicious labels: choose a row", open=False):
+            with gr.Accordion("Label issues: choose a row", open=False):
                 listed = gr.Dataframe(
-                    headers=view.SUSPECTS_HEADER,
+                    headers=view.LABEL_ISSUES_HEADER,
                     interactive=False,
                     max_height=400,
-                    elem_id="suspects",
+                    elem_id="label-issues",
                     wrap=True,
                     column_widths=["12%", "17%", "17%", "12%", "42%"],
                 )
@@ -89,11 +89,11 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
     )
     detail = gr.HTML(elem_id="detail")
     with gr.Row():
-        verdict = gr.Radio(
-            list(VERDICTS), label="Your verdict", interactive=verdicts is not None,
-            elem_id="verdict",
+        annotation = gr.Radio(
+            list(ANNOTATIONS), label="Your annotation", interactive=file is not None,
+            elem_id="annotation",
         )  # fmt: skip
-        keep = gr.Button("Keep the verdict", interactive=verdicts is not None, elem_id="keep")
+        keep = gr.Button("Keep the annotation", interactive=file is not None, elem_id="keep")
     kept = gr.HTML(elem_id="kept", padding=False)
 
     def read(values) -> Filters:
@@ -108,8 +108,8 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
             gr.Info("No product passes these filters.")
         return picture, names, cells, view.worst_slices(audit, f)
 
-    def suspects(head, state):
-        cells, ids = view.suspects(audit, head)
+    def issues(head, state):
+        cells, ids = view.issues(audit, head)
         return cells, {**opened_now(state), "listed": ids}
 
     def opened_now(state) -> dict[str, Any]:
@@ -144,21 +144,21 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
         if not 0 <= place < len(state[listed]):
             return note("This list is no longer open; choose a pair again."), state, None, ""
         identity = state[listed][place]
-        chosen = view.kept_verdict(verdicts, identity, head)
+        chosen = view.kept_annotation(file, identity, head)
         return view.detail(audit, head, identity), {**state, "id": identity}, chosen, ""
 
     def from_gallery(event: gr.SelectData, head, state):
         return open_photo(head, state, "ids", event.index)
 
-    def from_suspects(event: gr.SelectData, head, state):
+    def from_issues(event: gr.SelectData, head, state):
         return open_photo(head, state, "listed", event.index[0])
 
-    def judge(head, state, verdict):
+    def judge(head, state, annotation):
         identity = opened_now(state)["id"]
-        if verdicts is None or not identity or not verdict:
-            return note("Choose a photo and a verdict first.")
+        if file is None or not identity or not annotation:
+            return note("Choose a photo and an annotation first.")
         try:
-            return view.judge(audit, verdicts, head, identity, verdict)
+            return view.judge(audit, file, head, identity, annotation)
         except (ValueError, OSError) as error:
             return note(f"Not kept: {error}")
 
@@ -170,12 +170,12 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
     # By default a choice made while the one before is still on its way would be dropped.
     latest = {**quiet, "trigger_mode": "always_last"}
     overview_io = (overview, [rate, *filters], [matrix, labels, table, sliced])
-    suspects_io = (suspects, [head, shown], [listed, shown])
+    issues_io = (issues, [head, shown], [listed, shown])
     opened = [shared, photos, shown]
     changes = [c.change for c in (rate, *filters)]  # type: ignore[attr-defined]
     gr.on(changes, *overview_io, **quiet)
-    head.change(forget, shown, [shown, photos, shared, detail, verdict, kept], **quiet).then(
-        *suspects_io, **quiet
+    head.change(forget, shown, [shown, photos, shared, detail, annotation, kept], **quiet).then(
+        *issues_io, **quiet
     )
     trait.change(
         lambda t: gr.Dropdown(view.values_of(audit, t), value=view.ANY),
@@ -186,8 +186,8 @@ def build(page: gr.Blocks, audit: Audit, verdicts: Path | None) -> None:
     matrix.select(from_matrix, [labels, shown, order, *filters], opened, **latest)
     table.select(from_table, [shown, order, *filters], opened, **latest)
     order.change(reorder, [shown, order, *filters], opened, **quiet)
-    photos.select(from_gallery, [head, shown], [detail, shown, verdict, kept], **latest)
-    listed.select(from_suspects, [head, shown], [detail, shown, verdict, kept], **latest)
-    if verdicts is not None:
-        keep.click(judge, [head, shown, verdict], kept, **quiet)
-    page.load(*overview_io, **quiet).then(*suspects_io, **quiet)
+    photos.select(from_gallery, [head, shown], [detail, shown, annotation, kept], **latest)
+    listed.select(from_issues, [head, shown], [detail, shown, annotation, kept], **latest)
+    if file is not None:
+        keep.click(judge, [head, shown, annotation], kept, **quiet)
+    page.load(*overview_io, **quiet).then(*issues_io, **quiet)

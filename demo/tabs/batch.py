@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from demo.serving import request_log
-from demo.serving.batcher import Crowd
+from demo.serving.batcher import DynamicBatcher
 from demo.serving.decoder import Decoder
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from demo.serving.queue_guard import QueueGuard
 from demo.serving.result_store import Results
 from demo.views import batch
@@ -41,21 +41,23 @@ class Listening:
         return self.to(request)
 
 
-def build(crowd: Crowd, decoder: Decoder, results: Results, listening: Listening) -> None:
+def build(
+    batcher: DynamicBatcher, decoder: Decoder, results: Results, listening: Listening
+) -> None:
     """Add the tab's contents, and the endpoint ``/batch``, to the page.
 
     Args:
-        crowd: that runs the network.
+        batcher: that runs the network.
         decoder: that reads the files.
         results: where the table is kept for download.
         listening: asked whether a batch is still wanted.
     """
-    attributes = crowd.classifier.attributes
+    attributes = batcher.classifier.attributes
 
     def outcomes(paths, request: gr.Request):
         if not listening.begun(request):
-            raise Busy("Nobody waits for this batch; it was not begun.")
-        return batch.work(crowd, decoder, paths, lambda: listening.to(request))
+            raise QueueFull("Nobody waits for this batch; it was not begun.")
+        return batch.work(batcher, decoder, paths, lambda: listening.to(request))
 
     def run(paths, request: gr.Request):
         """Work off the files and show how far it is."""
@@ -74,7 +76,7 @@ def build(crowd: Crowd, decoder: Decoder, results: Results, listening: Listening
                     if number == total or number >= 2 * shown:
                         table, shown = batch.table(attributes, rows), number
                     yield batch.progress(rows, total), table, gr.skip()
-            except (ImageError, Busy) as error:
+            except (ImageError, QueueFull) as error:
                 yield message(str(error)), batch.table(attributes, rows), gr.skip()
             line.facts["files"] = len(rows)
         if rows:
@@ -88,10 +90,10 @@ def build(crowd: Crowd, decoder: Decoder, results: Results, listening: Listening
         with request_log.request("api batch") as line:
             try:
                 rows = [row for _, _, row in outcomes(files or [], request)]
-            except (ImageError, Busy) as error:
+            except (ImageError, QueueFull) as error:
                 raise gr.Error(str(error), print_exception=False) from error
             line.facts["files"] = len(rows)
-        return batch.answers(crowd.classifier, rows)
+        return batch.answers(batcher.classifier, rows)
 
     gr.Markdown(f"Several photos, or a zip of them. {batch.LIMITS}")
     files = gr.File(

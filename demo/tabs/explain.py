@@ -13,8 +13,8 @@ import numpy as np
 
 from demo.serving import request_log
 from demo.serving.analyses import Analyses
-from demo.serving.batcher import MOST
-from demo.serving.queue_full import Busy
+from demo.serving.batcher import MAX_BATCH_SIZE
+from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.tabs.inputs import choice_input, photo_input
 from demo.views import cards, whatif
@@ -40,7 +40,7 @@ BOARD = (
     'finger; without them, hide what a head looked at"></canvas>'
 )
 
-UNUSABLE = (ImageError, Busy, KeyError, ValueError)
+UNUSABLE = (ImageError, QueueFull, KeyError, ValueError)
 """What a photo, or a choice that is none, raises: all with a sentence for the visitor."""
 
 
@@ -75,8 +75,8 @@ def build(analyses: Analyses, results: Results) -> None:
         analyses: photos and their forward passes.
         results: where what is saved is kept.
     """
-    crowd = analyses.crowd
-    classifier = crowd.classifier
+    batcher = analyses.batcher
+    classifier = batcher.classifier
     attributes = classifier.attributes
 
     def look(path, method):
@@ -164,8 +164,8 @@ def build(analyses: Analyses, results: Results) -> None:
         changed = whatif.hide(analysis.photo, mask)
         try:
             with request_log.request("what if"):
-                table = whatif.compare(classifier, analysis.reading, crowd.read, changed)
-        except Busy as error:
+                table = whatif.compare(classifier, analysis.forward_pass, batcher.read, changed)
+        except QueueFull as error:
             return cards.message(str(error))
         picture = f'<img src="{html.data_uri(changed)}" alt="the photo with the part hidden">'
         return f'<div class="shared">{picture}{table}</div>'
@@ -173,17 +173,17 @@ def build(analyses: Analyses, results: Results) -> None:
     def predict(photo):
         """Six attributes of one photo: label, probability and the three best labels of each."""
         try:
-            return cards.answer(classifier, analyses.of(photo, "predict").reading)
-        except (ImageError, Busy) as error:
+            return cards.answer(classifier, analyses.of(photo, "predict").forward_pass)
+        except (ImageError, QueueFull) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def explain(photo, method):
         """The answers of /predict, and the raw map of each by a method of the forward pass."""
         try:
-            reading = analyses.of(photo, "explain").reading
-            found = cards.raw_maps(classifier, reading, method)
-            return {**cards.answer(classifier, reading), "maps": found}
-        except (ImageError, Busy, ValueError) as error:
+            forward_pass = analyses.of(photo, "explain").forward_pass
+            found = cards.raw_maps(classifier, forward_pass, method)
+            return {**cards.answer(classifier, forward_pass), "maps": found}
+        except (ImageError, QueueFull, ValueError) as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     gr.Markdown(INTRO)
@@ -257,7 +257,7 @@ def build(analyses: Analyses, results: Results) -> None:
                         outcome = gr.HTML(elem_id="outcome", padding=False)
     labels = [*menus, *rivals]
     strokes = gr.Textbox(visible=False)
-    network: dict[str, Any] = {"concurrency_limit": 2 * MOST, "concurrency_id": "network"}
+    network: dict[str, Any] = {"concurrency_limit": 2 * MAX_BATCH_SIZE, "concurrency_id": "network"}
     private: dict[str, Any] = {"api_visibility": "private"}
     photo.change(
         look,

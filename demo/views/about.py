@@ -69,14 +69,14 @@ def _list(sentences: tuple[str, ...]) -> str:
 def _pictures(classifier: FashionClassifier) -> str:
     """A drawn shirt: what speaks for it being one, for its colour, and against another label."""
     photo = images.load(EXAMPLE)
-    (reading,) = classifier.read([photo])
+    (forward_pass,) = classifier.read([photo])
     shown = []
     for attribute in [a for a in classifier.attributes if a in ("articleType", "baseColour")]:
-        e = classifier.explanations(reading, [attribute])[attribute]
+        e = classifier.explanations(forward_pass, [attribute])[attribute]
         shown.append((e, f"{attribute}: what speaks for {e.target}", False))
         other = classifier.top(e.prediction, 2)[1][0]
         against = {attribute: other}
-        e = classifier.explanations(reading, [attribute], None, against, "gradcam")[attribute]
+        e = classifier.explanations(forward_pass, [attribute], None, against, "gradcam")[attribute]
         shown.append((e, f"orange: {e.target} rather than {other}; purple: the reverse", True))
     figures = "".join(
         f'<figure><img src="{_drawn(classifier, photo, e, signed)}" alt="{escape(words)}">'
@@ -119,7 +119,7 @@ def _side_by_side(card: dict) -> str:
     if not measured or not others:
         return ""
     columns = {"catalogue": _accuracies(measured)}
-    if scene := measured.get("stress", {}).get("scene"):
+    if scene := measured.get("corruptions", measured.get("stress", {})).get("scene"):
         columns["a scene behind its products"] = scene
     columns |= {name: _accuracies(figures) for name, figures in others.items()}
     rows = [
@@ -164,7 +164,7 @@ def _trust(classifier: FashionClassifier) -> str:
         cells = (f"{b['placed']} · {b['centred']}" if b else "–" for b in beaten)
         rows.append([title + (" (shown first)" if name == methods.DEFAULT else ""), *cells])
         sentences += [
-            [head, title, trust_card.verdict(card, head, name)]
+            [head, title, trust_card.summary(card, head, name)]
             for head, found in zip(heads, beaten, strict=True)
             if found
         ]

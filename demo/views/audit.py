@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from demo.views.cards import note
-from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit import annotations as kept
 from fashion_xai.audit import confusions, gallery, slices
-from fashion_xai.audit.annotations import Verdict
+from fashion_xai.audit.annotations import Annotation
 from fashion_xai.audit.results import Audit
 from fashion_xai.viz import confusion_matrix, html
 
@@ -34,7 +34,7 @@ KINDS = {
     "startling (far apart)": (confusions.STARTLING,),
 }
 PAIRS_HEADER = ["true", "predicted", "count", "%", "reverse", "kind"]
-SUSPECTS_HEADER = ["id", "label", "suggested", "suspicion", "why"]
+LABEL_ISSUES_HEADER = ["id", "label", "suggested", "score", "why"]
 
 
 @dataclass(frozen=True)
@@ -207,11 +207,11 @@ def worst_slices(audit: Audit, f: Filters) -> str:
     return html.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
 
 
-def suspects(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
-    """The head's suspicious labels, the worst first: :data:`SUSPECTS_HEADER`'s cells, and ids."""
-    found = audit.suspicious
+def issues(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
+    """The head's label issues, the worst first: :data:`LABEL_ISSUES_HEADER`'s cells, and ids."""
+    found = audit.label_issues
     chosen = found[found["attribute"] == head][:most]
-    cells = [[s.id, s.label, s.suggested, s.suspicion, s.reasons] for s in chosen.itertuples()]
+    cells = [[s.id, s.label, s.suggested, s.score, s.reasons] for s in chosen.itertuples()]
     return cells, list(chosen["id"])
 
 
@@ -251,25 +251,25 @@ def detail(audit: Audit, head: str, identity: str) -> str:
     )
 
 
-def kept_verdict(file: Path | None, identity: str, head: str) -> str | None:
-    """The verdict that is on disk, or None."""
+def kept_annotation(file: Path | None, identity: str, head: str) -> str | None:
+    """The annotation that is on disk, or None."""
     if file is None:
         return None
-    found = verdicts.read(file).get((identity, head))
-    return None if found is None else found.verdict
+    found = kept.read(file).get((identity, head))
+    return None if found is None else found.annotation
 
 
-def judge(audit: Audit, file: Path, head: str, identity: str, verdict: str) -> str:
-    """Keep a verdict on disk; says so. Raises as ``verdicts.add``."""
+def judge(audit: Audit, file: Path, head: str, identity: str, annotation: str) -> str:
+    """Keep an annotation on disk; says so. Raises as ``kept.add``."""
     t = gallery.tile(audit, head, identity)
-    verdicts.add(file, Verdict(identity, head, t.true, t.predicted, verdict))
-    count = len(verdicts.read(file))
-    return note(f"Kept: {identity}, {head}: {verdict}. {count} verdicts in {file.name}.")
+    kept.add(file, Annotation(identity, head, t.true, t.predicted, annotation))
+    count = len(kept.read(file))
+    return note(f"Kept: {identity}, {head}: {annotation}. {count} annotations in {file.name}.")
 
 
 def about(audit: Audit, file: Path | None) -> str:
     """What is open, and what cannot be done as the server was started."""
-    side = f" of the {audit.summary['side']} split" if audit.summary.get("side") else ""
+    side = f" of the {audit.summary['split']} split" if audit.summary["split"] else ""
     parts = [f"{audit.summary['audited']:,} products{side}."]
     if not audit.has_photos:
         parts.append(
@@ -277,5 +277,5 @@ def about(audit: Audit, file: Path | None) -> str:
             "FOLDER_OR_ZIP, or FASHION_DATA, to see them."
         )
     if file is None:
-        parts.append("Verdicts can be given when it was started with --verdicts FILE.")
+        parts.append("Annotations can be given when it was started with --annotations FILE.")
     return note(" ".join(parts))

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from demo.serving.batcher import BULK, Crowd
+from demo.serving.batcher import BULK, DynamicBatcher
 from demo.serving.decoder import GONE, Decoder
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from demo.serving.routes import UPLOAD
 from demo.views import cards
 from fashion_xai import FashionClassifier
@@ -72,7 +72,7 @@ class Done:
 
 
 def work(
-    crowd: Crowd,
+    batcher: DynamicBatcher,
     decoder: Decoder,
     paths: Sequence[str],
     goes_on: Callable[[], bool] = lambda: True,
@@ -88,7 +88,7 @@ def work(
 
     Raises:
         ImageError: nothing to do, or a zip that is refused as a whole.
-        Busy: too many photos are waiting, or nobody waits for the answers any more.
+        QueueFull: too many photos are waiting, or nobody waits for the answers any more.
     """
     files = list(islice(_files(list(dict.fromkeys(paths))), ENTRIES + 1))
     if len(files) > ENTRIES:
@@ -99,8 +99,8 @@ def work(
     total = len(files[:PHOTOS]) + bool(over)
     for number, (name, source) in enumerate(files[:PHOTOS], start=1):
         if not goes_on():
-            raise Busy("Nobody waits for this batch any more; it was stopped.")
-        yield number, total, _one(crowd, decoder, name, source)
+            raise QueueFull("Nobody waits for this batch any more; it was stopped.")
+        yield number, total, _one(batcher, decoder, name, source)
     if over:
         names = ", ".join(_short(name) for name, _ in over[:NAMED])
         more = f" and {len(over) - NAMED:,} more" if len(over) > NAMED else ""
@@ -142,13 +142,15 @@ def progress(rows: Sequence[Done], total: int) -> str:
     return bar + cards.note(f"{len(rows)} of {total} files{left}.")
 
 
-def _one(crowd: Crowd, decoder: Decoder, name: str, source: Path | tuple[Path, str]) -> Done:
+def _one(
+    batcher: DynamicBatcher, decoder: Decoder, name: str, source: Path | tuple[Path, str]
+) -> Done:
     name = _short(name)
     try:
         photo = decoder.load(_bytes(source))
     except ImageError as error:
         return Done(name, None, str(error))
-    answer = cards.answer(crowd.classifier, crowd.read(photo, BULK))
+    answer = cards.answer(batcher.classifier, batcher.read(photo, BULK))
     return Done(name, answer, thumbnail=gallery.resized(photo, 72))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
-from fashion_xai.models.outputs import Explanation, Reading
+from fashion_xai.models.outputs import Explanation, ForwardPass
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import contact_sheet, html, overlay
 
@@ -26,21 +26,21 @@ class Analysis:
 
     Args:
         photo: uint8 RGB, at most SIDE pixels long.
-        reading: what every card and every other label's map is computed from.
+        forward_pass: what every card and every other label's map is computed from.
     """
 
     photo: np.ndarray
-    reading: Reading
+    forward_pass: ForwardPass
 
 
-def analyse(photo: np.ndarray, reading: Reading) -> Analysis:
+def analyse(photo: np.ndarray, forward_pass: ForwardPass) -> Analysis:
     """What is kept of a photo and its forward pass: nothing of others read beside it."""
-    return Analysis(_shrink(photo), reading.alone())
+    return Analysis(_shrink(photo), forward_pass.alone())
 
 
 def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
     """Attribute → (text with probability, label) of every label, most probable first."""
-    predictions = classifier.predictions(analysis.reading)
+    predictions = classifier.predictions(analysis.forward_pass)
     return {
         attribute: [
             (f"{label} · {percent(probability)}", label)
@@ -91,7 +91,7 @@ def explain(
 ) -> Explanation:
     """One head's map from the forward pass that was made, see :func:`card`."""
     found = classifier.explanations(
-        analysis.reading,
+        analysis.forward_pass,
         [attribute],
         {} if target is None else {attribute: target},
         {} if against is None else {attribute: against},
@@ -129,7 +129,7 @@ def sheet_and_json(
     badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
     drawn = contact_sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
     found = {
-        **answer(classifier, analysis.reading),
+        **answer(classifier, analysis.forward_pass),
         "maps": {e.prediction.attribute: _raw(e) for e in maps},
     }
     return drawn, json.dumps(found, ensure_ascii=False, indent=1) + "\n"
@@ -155,12 +155,12 @@ def message(text: str) -> str:
 
 def doubt(classifier: FashionClassifier, analysis: Analysis) -> str:
     """A sentence where the photo hardly looks like one product, else ''."""
-    if classifier.is_one_product(analysis.reading) is False:
+    if classifier.is_one_product(analysis.forward_pass) is False:
         return message("Not sure this is one product: take the answers with doubt.")
     return ""
 
 
-def answer(classifier: FashionClassifier, reading: Reading) -> dict[str, Any]:
+def answer(classifier: FashionClassifier, forward_pass: ForwardPass) -> dict[str, Any]:
     """The API's reply: attribute → label, probability, three best labels; ``one_product``."""
     answers: dict[str, Any] = {
         attribute: {
@@ -168,13 +168,13 @@ def answer(classifier: FashionClassifier, reading: Reading) -> dict[str, Any]:
             "probability": p.probability,
             "top3": [{"label": x, "probability": q} for x, q in classifier.top(p, 3)],
         }
-        for attribute, p in classifier.predictions(reading).items()
+        for attribute, p in classifier.predictions(forward_pass).items()
     }
-    return {**answers, "one_product": classifier.is_one_product(reading)}
+    return {**answers, "one_product": classifier.is_one_product(forward_pass)}
 
 
 def raw_maps(
-    classifier: FashionClassifier, reading: Reading, method: str
+    classifier: FashionClassifier, forward_pass: ForwardPass, method: str
 ) -> dict[str, dict[str, Any]]:
     """The API's maps: attribute → what is explained, in which unit, and the raw cells.
 
@@ -183,7 +183,7 @@ def raw_maps(
     """
     if methods.find(method).name not in methods.CLOSED:
         raise ValueError(f"Expected a method of {', '.join(methods.CLOSED)}. Received: {method!r}")
-    return {a: _raw(e) for a, e in classifier.explanations(reading, method=method).items()}
+    return {a: _raw(e) for a, e in classifier.explanations(forward_pass, method=method).items()}
 
 
 def _raw(e: Explanation) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def overlays(classifier: FashionClassifier, analysis: Analysis, method: str) -> 
     """The API's pictures: attribute → the photo under its map, a JPEG as a data URI."""
     return {
         attribute: _blended(classifier, analysis, e)
-        for attribute, e in classifier.explanations(analysis.reading, method=method).items()
+        for attribute, e in classifier.explanations(analysis.forward_pass, method=method).items()
     }
 
 
@@ -248,7 +248,7 @@ def _evidence(explanation: Explanation) -> str:
 def _badge(classifier: FashionClassifier, explanation: Explanation) -> str:
     """What the trust card says of this head's maps by this method; '' where it was not measured."""
     attribute = explanation.prediction.attribute
-    says = trust_card.verdict(classifier.bundle.trust, attribute, explanation.method)
+    says = trust_card.summary(classifier.bundle.trust, attribute, explanation.method)
     if not says:
         return '<p class="trust none">Not measured how faithful this map is.</p>'
     card = classifier.bundle.trust

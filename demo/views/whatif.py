@@ -14,7 +14,7 @@ from demo.views.cards import Analysis, percent
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
 from fashion_xai.maps.geometry import blurred
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.viz import overlay
 
 SHARE = 0.2
@@ -53,7 +53,9 @@ def painted(text: str | None, shape: tuple[int, int]) -> np.ndarray | None:
 
 def looked_at(classifier: FashionClassifier, analysis: Analysis, attribute: str) -> np.ndarray:
     """The fifth of the photo that speaks most for a head's answer, bool (height, width)."""
-    e = classifier.explanations(analysis.reading, [attribute], method=methods.DEFAULT)[attribute]
+    e = classifier.explanations(analysis.forward_pass, [attribute], method=methods.DEFAULT)[
+        attribute
+    ]
     shape = analysis.photo.shape[:2]
     fitted = overlay.fit_to_photo(e.heatmap, e.box, classifier.size, shape)
     return fitted > np.quantile(fitted, 1 - SHARE)
@@ -68,8 +70,8 @@ def hide(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def compare(
     classifier: FashionClassifier,
-    before: Reading,
-    read: Callable[[np.ndarray], Reading],
+    before: ForwardPass,
+    read: Callable[[np.ndarray], ForwardPass],
     changed: np.ndarray,
 ) -> str:
     """The answers before and after as an HTML table.

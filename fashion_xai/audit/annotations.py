@@ -1,4 +1,4 @@
-"""The analyst's verdicts: a CSV that survives restarts, and that training can take."""
+"""The analyst's annotations: a CSV that survives restarts, and that training can take."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from fashion_xai.data import files
 
 LABEL_WRONG, MODEL_WRONG, AMBIGUOUS = "label wrong", "model wrong", "ambiguous"
-VERDICTS = (LABEL_WRONG, MODEL_WRONG, AMBIGUOUS)
+ANNOTATIONS = (LABEL_WRONG, MODEL_WRONG, AMBIGUOUS)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Annotation:
     """What an analyst says of one product's label.
 
     Args:
@@ -22,7 +22,7 @@ class Verdict:
         attribute: the head.
         label: as the catalogue has it.
         suggested: what the model says; with "label wrong" the label it should be.
-        verdict: one of :data:`VERDICTS`.
+        annotation: one of :data:`ANNOTATIONS`.
         at: when, ISO 8601 in UTC.
     """
 
@@ -30,72 +30,73 @@ class Verdict:
     attribute: str
     label: str
     suggested: str
-    verdict: str
+    annotation: str
     at: str = ""
 
 
-HEADER = [field.name for field in fields(Verdict)]
+HEADER = [field.name for field in fields(Annotation)]
+OLD_HEADER = ["verdict" if name == "annotation" else name for name in HEADER]  # as it was once
 
 
-def read(path: Path) -> dict[tuple[str, str], Verdict]:
-    """(id, attribute) → verdict; the last one counts. No file: none yet.
+def read(path: Path) -> dict[tuple[str, str], Annotation]:
+    """(id, attribute) → annotation; the last one counts. No file: none yet.
 
     Raises:
-        ValueError: another header, an unknown verdict or a row of another length; names the row.
+        ValueError: another header, an unknown annotation or a row of another length; names the row.
     """
     if not path.exists():
         return {}
     rows = files.read_csv(path)
-    if not rows or rows[0] != HEADER:
+    if not rows or rows[0] not in (HEADER, OLD_HEADER):
         raise ValueError(f"{path}: expected the header {','.join(HEADER)}. Received: {rows[:1]}")
-    found: dict[tuple[str, str], Verdict] = {}
+    found: dict[tuple[str, str], Annotation] = {}
     for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(HEADER) or row[4] not in VERDICTS:
+        if len(row) != len(HEADER) or row[4] not in ANNOTATIONS:
             raise ValueError(
-                f"{path}, row {number}: expected {len(HEADER)} cells with a verdict of "
-                f"{', '.join(VERDICTS)}. Received: {row}"
+                f"{path}, row {number}: expected {len(HEADER)} cells with an annotation of "
+                f"{', '.join(ANNOTATIONS)}. Received: {row}"
             )
-        verdict = Verdict(*(files.from_csv(cell) for cell in row))
-        found[verdict.id, verdict.attribute] = verdict
+        annotation = Annotation(*(files.from_csv(cell) for cell in row))
+        found[annotation.id, annotation.attribute] = annotation
     return found
 
 
-def write(path: Path, verdicts: Mapping[tuple[str, str], Verdict]) -> None:
-    """Write all verdicts, whole or not at all."""
+def write(path: Path, annotations: Mapping[tuple[str, str], Annotation]) -> None:
+    """Write all annotations, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, files.csv_text(HEADER, [astuple(v) for v in verdicts.values()]))
+    files.write(path, files.csv_text(HEADER, [astuple(v) for v in annotations.values()]))
 
 
-def add(path: Path, verdict: Verdict) -> Verdict:
-    """Keep one more verdict on disk, in the place of an earlier one on the same label.
+def add(path: Path, annotation: Annotation) -> Annotation:
+    """Keep one more annotation on disk, in the place of an earlier one on the same label.
 
     Safe among threads and processes that add to the same file.
 
     Raises:
-        ValueError: an unknown verdict, or a file that holds something else.
+        ValueError: an unknown annotation, or a file that holds something else.
     """
-    if verdict.verdict not in VERDICTS:
-        raise ValueError(f"Expected one of {VERDICTS}. Received: {verdict.verdict!r}")
-    stamped = replace(verdict, at=datetime.now(UTC).isoformat(timespec="seconds"))
+    if annotation.annotation not in ANNOTATIONS:
+        raise ValueError(f"Expected one of {ANNOTATIONS}. Received: {annotation.annotation!r}")
+    stamped = replace(annotation, at=datetime.now(UTC).isoformat(timespec="seconds"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.lock(path):  # several servers may share the file
         known = read(path)
-        known.pop((verdict.id, verdict.attribute), None)
-        write(path, {**known, (verdict.id, verdict.attribute): stamped})
+        known.pop((annotation.id, annotation.attribute), None)
+        write(path, {**known, (annotation.id, annotation.attribute): stamped})
     return stamped
 
 
 def corrections(path: Path) -> dict[str, dict[str, str]]:
-    """Id → attribute → the label it should be, of the verdicts "label wrong".
+    """Id → attribute → the label it should be, of the annotations "label wrong".
 
     Raises:
         ValueError: as :func:`read`.
         FileNotFoundError: no such file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. Expected verdicts of an audit.")
+        raise FileNotFoundError(f"{path}: no such file. Expected annotations of an audit.")
     found: dict[str, dict[str, str]] = {}
-    for verdict in read(path).values():
-        if verdict.verdict == LABEL_WRONG:
-            found.setdefault(verdict.id, {})[verdict.attribute] = verdict.suggested
+    for annotation in read(path).values():
+        if annotation.annotation == LABEL_WRONG:
+            found.setdefault(annotation.id, {})[annotation.attribute] = annotation.suggested
     return found

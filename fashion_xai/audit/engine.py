@@ -28,12 +28,12 @@ from fashion_xai.audit.label_issues import label_quality
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import files, images
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
-from fashion_xai.data.image_properties import Looks, look_at
+from fashion_xai.data.image_properties import ImageProperties, measure_image
 from fashion_xai.data.labels import CATEGORY_PATH
 from fashion_xai.maps import cams
 from fashion_xai.maps.geometry import stretch
 from fashion_xai.models import bundle
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 
 PRODUCTS, SUMMARY, REJECTED, PARTS = "products.parquet", "audit.json", "rejected.csv", "parts"
 METHOD = "gradcam-odds"
@@ -55,7 +55,7 @@ class Seen:
     product: Product
     canvas: np.ndarray
     box: images.Box
-    looks: Looks
+    properties: ImageProperties
 
 
 def run(
@@ -63,15 +63,15 @@ def run(
     catalogue: Catalogue,
     out: Path,
     split: Mapping[str, str] | None = None,
-    side: str | None = None,
+    chosen: str | None = None,
     titles: bool = True,
 ) -> dict[str, Any]:
     """Audit a catalogue and write ``products.parquet``, ``rejected.csv`` and ``audit.json``.
 
     ``products.parquet`` has a row per product, in the catalogue's order: ``id``, ``title``,
     ``split``, how the photo looks
-    (:class:`fashion_xai.data.image_properties.Looks`), ``consistent`` (whether what the three
-    category heads say alone fits the taxonomy), ``embedding``, and for each head H:
+    (:class:`fashion_xai.data.image_properties.ImageProperties`), ``consistent`` (whether what the
+    three category heads say alone fits the taxonomy), ``embedding``, and for each head H:
 
     - ``H_true`` (null where missing), ``H_predicted``, ``H_probability`` (calibrated, of the
       prediction), ``H_true_probability``, ``H_top3`` and ``H_top3_probabilities``,
@@ -87,7 +87,7 @@ def run(
     Args:
         catalogue: with labels of the bundle's heads.
         out: folder; what an audit of the same model and catalogue left there is gone on with.
-        split, side: id → side of the split, and which side to audit; None for all products.
+        split, chosen: id → split, and which of them to audit; None for all products.
         titles: False keeps none: what a catalogue says of its products need not travel.
 
     Returns:
@@ -96,15 +96,17 @@ def run(
     Raises:
         ValueError: no product to audit, or ``out`` holds another audit or is being written to.
     """
-    products = [p for p in catalogue.products if side is None or (split or {}).get(p.id) == side]
+    products = [
+        p for p in catalogue.products if chosen is None or (split or {}).get(p.id) == chosen
+    ]
     if not products:
-        raise ValueError(f"{catalogue.source}: no product of the {side} split to audit.")
+        raise ValueError(f"{catalogue.source}: no product of the {chosen} split to audit.")
     settings = {
         "format": FORMAT,
         "model": classifier.bundle.card["sha256"][bundle.MODEL],
         "products": len(products),
         "ids": hashlib.sha256("\n".join(p.id for p in products).encode()).hexdigest(),
-        "side": side,
+        "split": chosen,
         "titles": titles,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -136,9 +138,9 @@ def _run(
         rejected: list[Rejected] = []
         for batch in _decoded(catalogue, chunks[number], classifier, rejected):
             before = time.perf_counter()
-            readings = classifier.read_fitted([(seen.canvas, seen.box) for seen in batch])
+            forward_passes = classifier.read_fitted([(seen.canvas, seen.box) for seen in batch])
             forward += time.perf_counter() - before
-            rows += _rows(classifier, batch, readings, split, settings["titles"])
+            rows += _rows(classifier, batch, forward_passes, split, settings["titles"])
             bar.update(len(batch))
         bar.update(len(rejected))
         _write_part(_part(parts, number), rows, rejected, _schema(classifier))
@@ -172,6 +174,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise ValueError(
             f"{folder / SUMMARY}: expected format {FORMAT}. Received: {summary.get('format')!r}"
         )
+    if "side" in summary:  # what the split was called once
+        summary["split"] = summary.pop("side")
     return summary
 
 
@@ -210,7 +214,7 @@ def _decoded(
                 bad.append(Rejected(product.row, product.id, str(error)))
                 continue
             canvas, box = images.letterbox(photo, classifier.size)
-            seen.append(Seen(product, canvas, box, look_at(photo, canvas, box)))
+            seen.append(Seen(product, canvas, box, measure_image(photo, canvas, box)))
         return seen, bad
 
     size = classifier.batch_size
@@ -229,12 +233,12 @@ def _decoded(
 def _rows(
     classifier: FashionClassifier,
     batch: Sequence[Seen],
-    readings: Sequence[Reading],
+    forward_passes: Sequence[ForwardPass],
     split: Mapping[str, str],
     titles: bool,
 ) -> list[dict[str, Any]]:
-    logits = {h: np.stack([r.logits[h] for r in readings]) for h in classifier.attributes}
-    features = np.stack([r.features for r in readings])
+    logits = {h: np.stack([r.logits[h] for r in forward_passes]) for h in classifier.attributes}
+    features = np.stack([r.features for r in forward_passes])
     probabilities = classifier.decoder.probabilities(logits)
     predicted = classifier.decoder.labels(probabilities)
     consistent = _consistent(classifier, {h: p.argmax(1) for h, p in probabilities.items()})
@@ -244,12 +248,12 @@ def _rows(
             "id": seen.product.id,
             "title": seen.product.title if titles else "",
             "split": split.get(seen.product.id),
-            **seen.looks.columns(),
-            "one_product": classifier.is_one_product(reading),
+            **seen.properties.columns(),
+            "one_product": classifier.is_one_product(forward_pass),
             "consistent": bool(consistent[i]),
             "embedding": embedded[i].astype(np.float16),
         }
-        for i, (seen, reading) in enumerate(zip(batch, readings, strict=True))
+        for i, (seen, forward_pass) in enumerate(zip(batch, forward_passes, strict=True))
     ]
     for head in classifier.attributes:
         truth = [seen.product.labels[head] for seen in batch]
@@ -324,12 +328,12 @@ def _maps(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _off_product(heatmap: np.ndarray, seen: Seen) -> float | None:
     """Share of the positive evidence off the product; None without silhouette or evidence."""
-    if seen.looks.product is None:
+    if seen.properties.product is None:
         return None
-    shape = seen.looks.product.shape
+    shape = seen.properties.product.shape
     positive = np.maximum(stretch(heatmap.astype(np.float32), shape), 0)
     total = float(positive.sum())
-    return float(positive[~seen.looks.product].sum()) / total if total > 0 else None
+    return float(positive[~seen.properties.product].sum()) / total if total > 0 else None
 
 
 def _consistent(classifier: FashionClassifier, alone: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -355,7 +359,7 @@ def _schema(classifier: FashionClassifier, final: bool = False) -> pa.Schema:
         ("id", pa.string()),
         ("title", pa.string()),
         ("split", pa.string()),
-        *Looks.FIELDS,
+        *ImageProperties.FIELDS,
         ("one_product", pa.bool_()),
         ("consistent", pa.bool_()),
         ("embedding", pa.list_(pa.float16(), EMBEDDING)),

@@ -12,9 +12,9 @@ from cleanlab.rank import get_label_quality_scores
 
 from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 
-TWIN, PATH, COMPANY = 0.30, 0.20, 0.10
-"""What a twin with another label, a path outside the taxonomy, and other heads that side with the
-prediction add to the suspicion, whose bulk is 1 less the label's quality."""
+NEAR_DUPLICATE, PATH, COMPANY = 0.30, 0.20, 0.10
+"""What a near-duplicate with another label, a path outside the taxonomy, and other heads that side
+with the prediction add to the score, whose bulk is 1 less the label's quality."""
 
 
 def label_quality(
@@ -44,7 +44,7 @@ def label_quality(
 
 
 def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.DataFrame:
-    """The labels of all products and heads, the most suspicious first.
+    """The labels of all products and heads, the worst first.
 
     Args:
         table: an audit's, see :func:`fashion_xai.audit.engine.run`.
@@ -54,9 +54,9 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
     Returns:
         A row per labelled product and head that has at least one reason: ``id``, ``attribute``,
         ``label``, ``suggested`` (what the network says), ``probability`` (of that), ``quality``,
-        ``suspicion`` (≥ 0) and ``reasons``.
+        ``score`` (≥ 0) and ``reasons``.
     """
-    twins = twin_conflicts(table, heads)
+    duplicates = near_duplicate_conflicts(table, heads)
     strange = _outside(table, taxonomy)
     found: list[dict[str, Any]] = []
     for head in heads:
@@ -64,25 +64,25 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
         true, said = _text(table[f"{head}_true"]), _text(table[f"{head}_predicted"])
         sided = _company(table, head, taxonomy)
         for i in np.flatnonzero(~pd.isna(true)).tolist():
-            reasons, suspicion = [], 0.0
+            reasons, score = [], 0.0
             if np.isnan(quality[i]):
                 reasons.append(f"the network does not know {true[i]}")
-                suspicion = 0.5
+                score = 0.5
             elif quality[i] < 0.5:
                 reasons.append(
                     f"the network says {said[i]} ({table[f'{head}_probability'].iloc[i]:.0%}), "
                     f"{true[i]} gets {table[f'{head}_true_probability'].iloc[i]:.1%}"
                 )
-                suspicion = 1 - float(quality[i])
-            if other := twins.get((i, head)):
+                score = 1 - float(quality[i])
+            if other := duplicates.get((i, head)):
                 reasons.append(f"the same photo is labelled {other} elsewhere")
-                suspicion += TWIN
+                score += NEAR_DUPLICATE
             if strange[i] and head in CATEGORY_PATH:
                 reasons.append(f"nowhere else do {strange[i]} occur together")
-                suspicion += PATH
+                score += PATH
             if sided[i] and true[i] != said[i]:
                 reasons.append(f"the other category heads go with {said[i]}, not with {true[i]}")
-                suspicion += COMPANY
+                score += COMPANY
             if reasons:
                 found.append(
                     {
@@ -92,7 +92,7 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
                         "suggested": said[i],
                         "probability": float(table[f"{head}_probability"].iloc[i]),
                         "quality": float(quality[i]),
-                        "suspicion": round(suspicion, 4),
+                        "score": round(score, 4),
                         "reasons": "; ".join(reasons),
                     }
                 )
@@ -103,18 +103,20 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
         "suggested",
         "probability",
         "quality",
-        "suspicion",
+        "score",
         "reasons",
     ]
     ranked = pd.DataFrame(found, columns=columns)
-    return ranked.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True)
+    return ranked.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
-def twin_conflicts(table: pd.DataFrame, heads: Sequence[str]) -> dict[tuple[int, str], str]:
-    """(row, head) → the labels of its twins, where they differ from its own.
+def near_duplicate_conflicts(
+    table: pd.DataFrame, heads: Sequence[str]
+) -> dict[tuple[int, str], str]:
+    """(row, head) → the labels of its near-duplicates, where they differ from its own.
 
-    Twins are photos of the same fingerprint and size of evidence: a perceptual hash alone also
-    pairs photos that merely look alike, so that their embeddings must agree as well.
+    Near-duplicates are photos of the same fingerprint and size of evidence: a perceptual hash
+    alone also pairs photos that merely look alike, so that their embeddings must agree as well.
     """
     groups: dict[int, list[int]] = defaultdict(list)
     for i, fingerprint in enumerate(table["fingerprint"].to_numpy()):
@@ -125,7 +127,7 @@ def twin_conflicts(table: pd.DataFrame, heads: Sequence[str]) -> dict[tuple[int,
             continue
         points = np.stack([np.asarray(table["embedding"].iloc[i], np.float32) for i in rows])
         apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
-        near = apart < TWIN_DISTANCE * np.linalg.norm(points, axis=1).mean()
+        near = apart < NEAR * np.linalg.norm(points, axis=1).mean()
         for head in heads:
             labels = _text(table[f"{head}_true"].iloc[rows])
             for a, i in enumerate(rows):
@@ -139,8 +141,8 @@ def twin_conflicts(table: pd.DataFrame, heads: Sequence[str]) -> dict[tuple[int,
     return conflicts
 
 
-TWIN_DISTANCE = 0.1
-"""Distance of two embeddings, as a share of their length, up to which two photos are twins."""
+NEAR = 0.1
+"""Distance of two embeddings, as a share of their length, up to which two photos are duplicates."""
 
 
 def _outside(table: pd.DataFrame, taxonomy: Taxonomy) -> list[str]:

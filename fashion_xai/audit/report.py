@@ -23,8 +23,8 @@ from fashion_xai.viz import confusion_matrix, html
 GALLERIES, PHOTOS, NEIGHBOURS = 8, 6, 2
 """Confusions of each head with a gallery, photos in each, right answers of both labels beside."""
 
-LABELS, SUSPICIOUS, ROWS = 25, 60, 30
-"""Labels in a head's matrix, lines of the suspicious labels' sheet, rows of its tables."""
+LABELS, LABEL_ISSUES, ROWS = 25, 60, 30
+"""Labels in a head's matrix, lines of the label issues' sheet, rows of its tables."""
 
 HEIGHT = 160
 """Of a picture in the report, in pixels."""
@@ -37,7 +37,7 @@ def write(
     measured: Mapping[str, Any],
     heads: Sequence[str] | None = None,
 ) -> Path:
-    """Write ``audit.html``, ``confusions.csv``, ``suspicious.csv`` and ``slices.csv`` into ``out``.
+    """Write ``audit.html`` and ``confusions``, ``label_issues`` and ``slices`` (CSV) into ``out``.
 
     Args:
         audit: with its catalogue, whose photos the page shows.
@@ -48,12 +48,12 @@ def write(
     heads = audit.heads if heads is None else heads
     found = {h: _pairs(audit, h) for h in heads}
     sliced = {h: error_slices(audit.table, h, audit.heads) for h in heads}
-    suspects = audit.suspicious[audit.suspicious["attribute"].isin(heads)]
+    issues = audit.label_issues[audit.label_issues["attribute"].isin(heads)]
     _csv(out / "confusions.csv", found)
     _csv(out / "slices.csv", sliced)
-    header = list(suspects.columns)
-    files.write(out / "suspicious.csv", files.csv_text(header, suspects.to_numpy().tolist()))
-    parts = [_overview(audit, bundle_card, measured), _suspicious(audit, suspects)]
+    header = list(issues.columns)
+    files.write(out / "label_issues.csv", files.csv_text(header, issues.to_numpy().tolist()))
+    parts = [_overview(audit, bundle_card, measured), _label_issues(audit, issues)]
     for head in tqdm(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
             continue
@@ -91,7 +91,7 @@ _EMPTY = pd.DataFrame({"attribute": []})
 
 def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     summary = audit.summary
-    side = f" of the {summary['side']} split" if summary["side"] else ""
+    side = f" of the {summary['split']} split" if summary["split"] else ""
     rows = []
     for head, figures in summary["heads"].items():
         known, right = figures["labelled"], figures["right"]
@@ -138,22 +138,22 @@ def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
     return card.get("metrics", {}).get("test", {}).get("heads", {})
 
 
-def _suspicious(audit: Audit, suspects: pd.DataFrame) -> str:
+def _label_issues(audit: Audit, issues: pd.DataFrame) -> str:
     rows = [
-        [s.id, s.attribute, s.label, s.suggested, f"{s.suspicion:.2f}", s.reasons]
-        for s in suspects[:ROWS].itertuples()
+        [s.id, s.attribute, s.label, s.suggested, f"{s.score:.2f}", s.reasons]
+        for s in issues[:ROWS].itertuples()
     ]
-    header = ["id", "head", "label", "suggested", "suspicion", "why"]
+    header = ["id", "head", "label", "suggested", "score", "why"]
     photos = []
-    for s in suspects[:SUSPICIOUS].itertuples():
+    for s in issues[:LABEL_ISSUES].itertuples():
         photo = audit.photo(s.id)
         if photo is not None:
             photos.append((photo, f"{s.id} · {s.attribute}: {s.label} → {s.suggested}?"))
     return "\n".join(
         [
-            html.heading("Suspicious labels"),
+            html.heading("Label issues"),
             html.paragraph(
-                f"{len(suspects):,} labels with a reason for doubt; suspicious.csv holds them all."
+                f"{len(issues):,} labels with a reason for doubt; label_issues.csv holds them all."
             ),
             html.table(header, rows),
             html.folded(f"The first {len(photos)} photos", html.sheet(photos)),

@@ -106,7 +106,7 @@ class Audit:
         return flat.reshape(len(column), -1)
 
     @cached_property
-    def suspicious(self) -> pd.DataFrame:
+    def label_issues(self) -> pd.DataFrame:
         """The ranked list of :func:`fashion_xai.audit.label_issues.rank`, over all heads."""
         table = self.table.assign(embedding=list(self.embeddings))
         return label_issues.rank(table, self.heads, self.taxonomy)

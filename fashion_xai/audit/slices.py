@@ -24,7 +24,7 @@ def traits(table: pd.DataFrame, heads: Sequence[str]) -> dict[str, pd.Series]:
     found["photo"] = table["grey"].map({True: "greyscale", False: "coloured"})
     if "one_product" in table and table["one_product"].notna().any():
         doubt = {True: "looks like one product", False: "not sure this is one product"}
-        found["familiarity"] = table["one_product"].map(doubt)
+        found["one product"] = table["one_product"].map(doubt)
     return found
 
 

@@ -10,10 +10,16 @@ from fashion_xai.audit import engine, report
 from fashion_xai.audit.results import Audit
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema, shared
+from fashion_xai.cli.renamed import Today
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.schema import Table
 from fashion_xai.data.split import SPLITS, read_split
 from fashion_xai.models.bundle import SPLIT
+
+RENAMED: dict[str, Today] = {
+    "--side": "--split",
+    "--split": lambda text: None if text in (*SPLITS, "all") else ("--split-file", text),
+}
 
 
 def add(commands) -> None:
@@ -22,8 +28,8 @@ def add(commands) -> None:
         "audit",
         help="find where a labelled catalogue and the model disagree, and why",
         description="Ask the model about every product and compare with the catalogue's labels. "
-        "Writes into OUT: audit.html (confusions, their photos and maps, suspicious labels, "
-        "slices), products.parquet (a row per product), confusions.csv, suspicious.csv, "
+        "Writes into OUT: audit.html (confusions, their photos and maps, label issues, "
+        "slices), products.parquet (a row per product), confusions.csv, label_issues.csv, "
         "slices.csv, rejected.csv and audit.json. A stopped audit goes on when the same command "
         "is given again.",
     )
@@ -33,17 +39,17 @@ def add(commands) -> None:
     )
     command.add_argument("--out", type=Path, required=True, help="folder of the audit")
     command.add_argument(
-        "--split",
+        "--split-file",
         type=Path,
         metavar="CSV",
         help="id,split: which products were trained on (default: the bundle's own; products it "
         "does not name are audited too)",
     )
     command.add_argument(
-        "--side",
+        "--split",
         choices=(*SPLITS, "all"),
         default="all",
-        help="audit this side of the split only; a model agrees too easily with labels it was "
+        help="audit this split only; a model agrees too easily with labels it was "
         "trained on (default: all)",
     )
     command.add_argument(
@@ -69,10 +75,10 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     shared.check_heads(classifier, args.attribute or ())
     try:
         catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
-        split = read_split(args.split or classifier.bundle.folder / SPLIT)
-        side = None if args.side == "all" else args.side
+        split = read_split(args.split_file or classifier.bundle.folder / SPLIT)
+        chosen = None if args.split == "all" else args.split
         summary = engine.run(
-            classifier, catalogue, args.out, split, side, titles=not args.no_titles
+            classifier, catalogue, args.out, split, chosen, titles=not args.no_titles
         )
         if summary["rejected"]:
             print(f"{summary['rejected']} rows left out: {args.out / engine.REJECTED} says why")

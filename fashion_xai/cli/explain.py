@@ -34,11 +34,11 @@ def add(commands) -> None:
     command.add_argument("--out", type=Path, required=True, help="folder for pictures and JSON")
     command.add_argument(
         "--method",
-        choices=methods.NAMES,
+        type=shared.method,
         default=methods.DEFAULT,
         metavar="METHOD",
         help="; ".join(
-            f"{' = '.join((m.name, *m.twins))} ({m.title}, in {m.unit}; extra cost: {m.cost})"
+            f"{' = '.join((m.name, *m.aliases))} ({m.title}, in {m.unit}; extra cost: {m.cost})"
             for m in methods.METHODS.values()
         )
         + f" (default: {methods.DEFAULT})",
@@ -89,14 +89,19 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     rows = []
     stems: set[str] = set()
-    for name, reading in tqdm(
-        shared.readings(classifier, args.images), total=len(args.images), unit="photo", disable=None
+    for name, forward_pass in tqdm(
+        shared.forward_passes(classifier, args.images),
+        total=len(args.images),
+        unit="photo",
+        disable=None,
     ):
-        if reading is None:
+        if forward_pass is None:
             continue
         stem = _unused(Path(name).stem, stems)
         photo = images.load(name)
-        maps = list(classifier.explanations(reading, chosen, None, against, args.method).values())
+        maps = list(
+            classifier.explanations(forward_pass, chosen, None, against, args.method).values()
+        )
         card = classifier.bundle.trust
         badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
         look = {"signed": args.signed, "one_scale": args.one_scale, "badges": badges}
@@ -104,7 +109,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         if args.gallery:
             shared.name_missing_methods()
             table = {
-                name: classifier.explanations(reading, chosen, None, against, name)
+                name: classifier.explanations(forward_pass, chosen, None, against, name)
                 for name, method in methods.METHODS.items()
                 if method.available
             }
@@ -116,7 +121,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             )
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             write(file, overlay.png(picture))
-            says = trust_card.verdict(card, e.prediction.attribute, e.method)
+            says = trust_card.summary(card, e.prediction.attribute, e.method)
             rows.append({"image": name, "picture": file.name, **_row(e, says)})
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")

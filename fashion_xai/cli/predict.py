@@ -21,11 +21,11 @@ def add(commands) -> None:
 def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     """Print a line a photo; 1 if some photo could not be used."""
     failed = False
-    for name, reading in shared.readings(classifier, args.images):
-        if reading is None:
+    for name, forward_pass in shared.forward_passes(classifier, args.images):
+        if forward_pass is None:
             failed = True
             continue
-        predictions = classifier.predictions(reading)
+        predictions = classifier.predictions(forward_pass)
         if args.json:
             answer: dict[str, Any] = {
                 p.attribute: [
@@ -34,11 +34,11 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
                 ]
                 for p in predictions.values()
             }
-            known = {"one_product": classifier.is_one_product(reading)}
+            known = {"one_product": classifier.is_one_product(forward_pass)}
             print(json.dumps({"image": name, **answer, **known}, ensure_ascii=False), flush=True)
         else:
             line = " · ".join(f"{p.label} ({p.probability:.0%})" for p in predictions.values())
             doubt = " · not sure this is one product"
-            doubtful = classifier.is_one_product(reading) is False
+            doubtful = classifier.is_one_product(forward_pass) is False
             print(f"{name}: {line}{doubt if doubtful else ''}", flush=True)
     return int(failed)

@@ -11,7 +11,7 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
 from fashion_xai.maps import methods
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 
 
 def add_photos(command: argparse.ArgumentParser) -> None:
@@ -24,9 +24,25 @@ def add_bundle(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
 
 
-def readings(
+def method(text: str) -> str:
+    """A method's name of today, for ``argparse``: an old one warns.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none of that name.
+    """
+    if text in methods.OLD_NAMES:
+        print(f"warning: method {text} is called {methods.OLD_NAMES[text]} now", file=sys.stderr)
+        return methods.OLD_NAMES[text]
+    if text not in methods.NAMES:
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(methods.NAMES)}; received {text!r}"
+        )
+    return text
+
+
+def forward_passes(
     classifier: FashionClassifier, names: list[str]
-) -> Iterator[tuple[str, Reading | None]]:
+) -> Iterator[tuple[str, ForwardPass | None]]:
     """One forward pass per batch; a photo that cannot be used is named on stderr and gives None."""
     for start in range(0, len(names), classifier.batch_size):
         batch = names[start : start + classifier.batch_size]
@@ -36,8 +52,8 @@ def readings(
                 photos[name] = images.load(name)
             except ImageError as error:
                 print(f"error: {name}: {error}", file=sys.stderr)
-        readings = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
-        yield from ((name, readings.get(name)) for name in batch)
+        forward_passes = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
+        yield from ((name, forward_passes.get(name)) for name in batch)
 
 
 def check_heads(classifier: FashionClassifier, heads: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ def add(commands) -> None:
     command.add_argument("--photos", type=int, default=100, help="how many (default: 100)")
     command.add_argument(
         "--method",
-        choices=methods.METHODS,
+        type=lambda text: methods.NAMES[shared.method(text)].name,
         action="append",
         metavar="METHOD",
         help="may be given several times (default: those from the forward pass alone)",
@@ -113,7 +113,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     print(trust_card.markdown(card))
     for head in heads:
         for name in names:
-            print(f"{head}, {name}: {trust_card.verdict(card, head, name)}")
+            print(f"{head}, {name}: {trust_card.summary(card, head, name)}")
     for line in card["rejected"]:
         print(f"left out: {line}", file=sys.stderr)
     if args.write_bundle:

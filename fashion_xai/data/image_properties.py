@@ -19,7 +19,7 @@ GREY = 4
 
 
 @dataclass(frozen=True)
-class Looks:
+class ImageProperties:
     """What is known of a photo without asking the network.
 
     Args:
@@ -27,7 +27,7 @@ class Looks:
         sharpness: variance of the Laplacian of the grey levels, all photos at one size
             (Pech-Pacheco et al. 2000); ≥ 0, larger is sharper.
         grey: a photo without colour.
-        fingerprint: 64 bits of its perceptual hash; twins have the same.
+        fingerprint: 64 bits of its perceptual hash; near-duplicates have the same.
         product: bool (H, W), the silhouette in the padded input, or None.
     """
 
@@ -51,7 +51,7 @@ class Looks:
         return {name: getattr(self, name) for name, _ in self.FIELDS}
 
 
-def look_at(photo: np.ndarray, canvas: np.ndarray, box: Box) -> Looks:
+def measure_image(photo: np.ndarray, canvas: np.ndarray, box: Box) -> ImageProperties:
     """Look at a photo.
 
     Args:
@@ -63,7 +63,7 @@ def look_at(photo: np.ndarray, canvas: np.ndarray, box: Box) -> Looks:
     spread = np.percentile(fitted.max(2).astype(np.int16) - fitted.min(2), 99)
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
     bits = imagehash.phash(Image.fromarray(small)).hash
-    return Looks(
+    return ImageProperties(
         height=photo.shape[0],
         width=photo.shape[1],
         sharpness=float(cv2.Laplacian(grey, cv2.CV_32F).var()),

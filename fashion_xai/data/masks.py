@@ -1,7 +1,7 @@
 """Masks of a photo: the product on a light studio background, and a model's face.
 
 The product is what is not reached from the photo's border. Its mask is used to replace backgrounds
-in training and stress tests; both tell where a map's evidence lies.
+in training and corruption tests; both tell where a map's evidence lies.
 """
 
 from __future__ import annotations

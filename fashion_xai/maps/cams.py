@@ -66,7 +66,7 @@ def layer_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     ``map[i, j] = features[i, j] · max(weights, 0) / (h · w)``: only channels that speak for the
     label count, so nothing speaks against it where features are not negative. EfficientNet's swish
     is slightly negative in places, hence small negative cells. Its sum is no logit. Grad-CAM++ is
-    its twin on these heads: all cells share one gradient, and both maps differ by a factor only.
+    its alias on these heads: all cells share one gradient, and both maps differ by a factor only.
 
     Args, returns and errors as for :func:`grad_cam`.
     """

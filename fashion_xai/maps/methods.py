@@ -1,12 +1,13 @@
 """Every way to make a map, under one contract: the registry.
 
 On linear heads over globally averaged features several famous methods coincide. They are offered
-under one name, so that twins never count as agreement.
+under one name, so that aliases never count as agreement.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,13 +16,13 @@ import numpy as np
 from fashion_xai.maps import cams, gradients, shapley
 from fashion_xai.maps.guided_filter import along_edges
 from fashion_xai.maps.occlusion import occlusion
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.network import Network
 
 Targets = Mapping[str, np.ndarray]
 """Head → coefficients (labels,): the score that is explained is ``logits @ coefficients``."""
 
-Compute = Callable[[Network, Reading, Targets], dict[str, np.ndarray]]
+Compute = Callable[[Network, ForwardPass, Targets], dict[str, np.ndarray]]
 """One photo's raw maps, head → float32 (h, w); any h and w."""
 
 
@@ -39,7 +40,7 @@ class Method:
         compute: see :data:`Compute`.
         about_the_label: False where the map is the same for every label.
         signed: whether negative cells mean something.
-        twins: methods that give the same map on these heads, up to a factor.
+        aliases: methods that give the same map on these heads, up to a factor.
         package: that has to be installed for it, beyond the library's own needs.
     """
 
@@ -52,7 +53,7 @@ class Method:
     compute: Compute
     about_the_label: bool = True
     signed: bool = False
-    twins: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     package: str | None = None
 
     @property
@@ -68,26 +69,30 @@ MOST_WINDOWS = 64
 def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
     """A map of features and weights alone."""
 
-    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    def compute(
+        network: Network, forward_pass: ForwardPass, targets: Targets
+    ) -> dict[str, np.ndarray]:
         return {
-            head: form(reading.features, network.kernels[head] @ coefficients)
+            head: form(forward_pass.features, network.kernels[head] @ coefficients)
             for head, coefficients in targets.items()
         }
 
     return compute
 
 
-def _odds(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
-    odds = {h: cams.against_rivals(c, reading.logits[h]) for h, c in targets.items()}
-    return _closed(cams.grad_cam)(network, reading, odds)
+def _odds(network: Network, forward_pass: ForwardPass, targets: Targets) -> dict[str, np.ndarray]:
+    odds = {h: cams.against_rivals(c, forward_pass.logits[h]) for h, c in targets.items()}
+    return _closed(cams.grad_cam)(network, forward_pass, odds)
 
 
 def _along_edges(coarse: Compute) -> Compute:
     """A method's maps, brought to a finer grid along the photo's edges."""
 
-    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
-        maps = coarse(network, reading, targets)
-        finer = along_edges(np.stack(list(maps.values())), reading.pixels)
+    def compute(
+        network: Network, forward_pass: ForwardPass, targets: Targets
+    ) -> dict[str, np.ndarray]:
+        maps = coarse(network, forward_pass, targets)
+        finer = along_edges(np.stack(list(maps.values())), forward_pass.pixels)
         return dict(zip(maps, finer, strict=True))
 
     return compute
@@ -96,10 +101,14 @@ def _along_edges(coarse: Compute) -> Compute:
 def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
     """A map through tf-keras-vis at the layer with ``times`` as many cells a side."""
 
-    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    def compute(
+        network: Network, forward_pass: ForwardPass, targets: Targets
+    ) -> dict[str, np.ndarray]:
         layer = network.layer if times == 1 else network.finer_layer(times)
         return {
-            head: form(network.model, layer, network.output(head), reading.pixels, coefficients)
+            head: form(
+                network.model, layer, network.output(head), forward_pass.pixels, coefficients
+            )
             for head, coefficients in targets.items()
         }
 
@@ -107,9 +116,11 @@ def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
 
 
 def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
-    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    def compute(
+        network: Network, forward_pass: ForwardPass, targets: Targets
+    ) -> dict[str, np.ndarray]:
         return {
-            head: form(network.model, network.output(head), reading.pixels, coefficients)
+            head: form(network.model, network.output(head), forward_pass.pixels, coefficients)
             for head, coefficients in targets.items()
         }
 
@@ -120,21 +131,23 @@ def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Comput
     """A map from passes on changed photos, with ``times`` as many cells a side as the features;
     those are halved first where there are more than :data:`MOST_WINDOWS` of them."""
 
-    def compute(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
+    def compute(
+        network: Network, forward_pass: ForwardPass, targets: Targets
+    ) -> dict[str, np.ndarray]:
         def logits(pixels: np.ndarray) -> dict[str, np.ndarray]:
             return network.forward(pixels)[1]
 
-        height, width = reading.features.shape[:2]
+        height, width = forward_pass.features.shape[:2]
         while height * width > MOST_WINDOWS:
             height, width = -(-height // 2), -(-width // 2)
-        return form(logits, reading.pixels, (times * height, times * width), targets)
+        return form(logits, forward_pass.pixels, (times * height, times * width), targets)
 
     return compute
 
 
-def _fine(network: Network, reading: Reading, targets: Targets) -> dict[str, np.ndarray]:
-    coarse = _closed(cams.grad_cam)(network, reading, targets)
-    finer = [_at_layer(gradients.layer_cam_at, t)(network, reading, targets) for t in (2, 4)]
+def _fine(network: Network, forward_pass: ForwardPass, targets: Targets) -> dict[str, np.ndarray]:
+    coarse = _closed(cams.grad_cam)(network, forward_pass, targets)
+    finer = [_at_layer(gradients.layer_cam_at, t)(network, forward_pass, targets) for t in (2, 4)]
     return {head: gradients.fuse(coarse[head], *(f[head] for f in finer)) for head in targets}
 
 
@@ -152,7 +165,7 @@ METHODS: dict[str, Method] = {
             signed=True,
         ),
         Method(
-            "guided",
+            "gradcam-odds-guided",
             "Grad-CAM of the log-odds, along edges",
             unit="logits",
             cost="none",
@@ -170,7 +183,7 @@ METHODS: dict[str, Method] = {
             not_for="why this label: what all labels' logits have in common shows too",
             compute=_closed(cams.grad_cam),
             signed=True,
-            twins=("hirescam", "xgradcam"),
+            aliases=("hirescam", "xgradcam"),
         ),
         Method(
             "layercam",
@@ -180,7 +193,7 @@ METHODS: dict[str, Method] = {
             source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
             not_for="what speaks against a label: it is left out",
             compute=_closed(cams.layer_cam),
-            twins=("gradcam++",),
+            aliases=("gradcam++",),
         ),
         Method(
             "eigencam",
@@ -203,7 +216,7 @@ METHODS: dict[str, Method] = {
             signed=True,
         ),
         Method(
-            "guided-occlusion",
+            "occlusion-guided",
             "Occlusion, along edges",
             unit="logits lost",
             cost="one pass per window, for all heads together",
@@ -300,22 +313,30 @@ METHODS: dict[str, Method] = {
     )
 }
 
-CLOSED = ("gradcam-odds", "guided", "gradcam", "layercam", "eigencam")
+CLOSED = ("gradcam-odds", "gradcam-odds-guided", "gradcam", "layercam", "eigencam")
 """Those that come from the forward pass alone."""
 
-DEFAULT = "guided"
+DEFAULT = "gradcam-odds-guided"
 """What is shown where nobody chooses; by faithfulness on validation photos (see the README)."""
 
-NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.twins)}
-"""Every accepted name, twins included → its method."""
+NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.aliases)}
+"""Every name, aliases included → its method."""
+
+OLD_NAMES = {"guided": "gradcam-odds-guided", "guided-occlusion": "occlusion-guided"}
+"""What some were called once: "guided" alone means Guided Backpropagation elsewhere."""
 
 
 def find(name: str) -> Method:
-    """The method of that name or of its twin.
+    """The method of that name, an alias or an old name; the latter warns.
 
     Raises:
         ValueError: there is none; the message lists all.
     """
+    if name in OLD_NAMES:
+        warnings.warn(
+            f"The method {name!r} is called {OLD_NAMES[name]!r} now.", FutureWarning, stacklevel=2
+        )
+        name = OLD_NAMES[name]
     if name not in NAMES:
         raise ValueError(f"Expected a method of {', '.join(NAMES)}. Received: {name!r}")
     return NAMES[name]

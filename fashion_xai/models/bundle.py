@@ -18,7 +18,7 @@ import keras
 
 from fashion_xai.data import files
 from fashion_xai.data.labels import Taxonomy, Vocabulary
-from fashion_xai.models.ood import Familiarity
+from fashion_xai.models.ood import OODScore
 
 SHIPPED = Path(str(resources.files("fashion_xai"))) / "assets" / "model"
 """The bundle that ships with the package."""
@@ -27,7 +27,8 @@ MODEL, LABELS, CARD, SPLIT = "model.keras", "labels.json", "card.json", "split.c
 OTHER_SPLIT = "split-{}.csv"
 """Of the other catalogues it was trained on, from 1, in the order of the card's ``also``."""
 
-FAMILIARITY = "familiarity.json"
+OOD = "ood.json"
+OLD_OOD = "familiarity.json"  # what it was called once
 """The weights of the score that tells one product from anything else; only where fitted."""
 
 TRUST = "trust.json"
@@ -50,7 +51,7 @@ class Bundle:
         taxonomy: the category triples of the training rows.
         card: format, cam_layer, input_size, configuration, metrics, sha256 of the files.
         folder: where it was read from.
-        familiarity: tells one product from anything else; None where it was not fitted.
+        ood_score: tells one product from anything else; None where it was not fitted.
         trust: how faithful the maps are (``fashion_xai.trust.benchmark``); empty where not
             measured.
     """
@@ -60,7 +61,7 @@ class Bundle:
     taxonomy: Taxonomy
     card: dict[str, Any]
     folder: Path
-    familiarity: Familiarity | None = None
+    ood_score: OODScore | None = None
     trust: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,14 +79,14 @@ def save(
     card: Mapping[str, Any],
     split: Path,
     other_splits: Sequence[Path] = (),
-    familiarity: Familiarity | None = None,
+    ood_score: OODScore | None = None,
 ) -> None:
     """Write a bundle, whole or not at all; an older one in its place is replaced.
 
     Args:
         card: what is known of the model; ``format`` and ``sha256`` are added here.
         split: CSV ``id,split`` to copy into the bundle.
-        familiarity: as it was fitted; None where it was not.
+        ood_score: as it was fitted; None where it was not.
         other_splits: those of other catalogues, as many as the card names under ``also``.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -100,9 +101,9 @@ def save(
         for name, source in zip(others, other_splits, strict=True):
             shutil.copyfile(source, part / name)
         names = [MODEL, LABELS, SPLIT, *others]
-        if familiarity is not None:
-            (part / FAMILIARITY).write_text(json.dumps(familiarity.to_json()) + "\n")
-            names.append(FAMILIARITY)
+        if ood_score is not None:
+            (part / OOD).write_text(json.dumps(ood_score.to_json()) + "\n")
+            names.append(OOD)
         sums = {name: _sha256(part / name) for name in names}
         _write_card(part, {"format": FORMAT, **card, "sha256": sums})
         if folder.exists():
@@ -135,7 +136,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not isinstance(also, list) or not all(isinstance(x, dict) for x in also):
         raise BundleError(f"{folder / CARD}: expected a list of catalogues in also.")
     others = {OTHER_SPLIT.format(n) for n in range(1, 1 + len(also))}
-    if set(sums) - {MODEL, LABELS, SPLIT, FAMILIARITY, *others}:
+    if set(sums) - {MODEL, LABELS, SPLIT, OOD, OLD_OOD, *others}:
         raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
     if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
         raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")
@@ -172,20 +173,20 @@ def load(folder: str | os.PathLike | None = None) -> Bundle:
         raise BundleError(
             f"{path / MODEL}: expected the heads {vocabulary.sizes}. Received: {outputs}"
         )
-    familiarity = None
-    if FAMILIARITY in card["sha256"]:
+    ood_score = None
+    if found := next((name for name in (OOD, OLD_OOD) if name in card["sha256"]), None):
         kernel = model.get_layer(vocabulary.attributes[0]).kernel
         try:
-            familiarity = Familiarity.from_json(
-                _read_json(path, FAMILIARITY), vocabulary.attributes, kernel.shape[0]
+            ood_score = OODScore.from_json(
+                _read_json(path, found), vocabulary.attributes, kernel.shape[0]
             )
         except ValueError as error:
-            raise BundleError(f"{path / FAMILIARITY}: {error}") from error
+            raise BundleError(f"{path / found}: {error}") from error
     trust = _read_json(path, TRUST) if (path / TRUST).is_file() else {}
     # Figures of another model would be worse than none.
     if trust.get("model") != card["sha256"].get(MODEL):
         trust = {}
-    return Bundle(model, vocabulary, taxonomy, card, path, familiarity, trust)
+    return Bundle(model, vocabulary, taxonomy, card, path, ood_score, trust)
 
 
 def known(card: Mapping[str, Any], catalogue: str) -> tuple[str, dict[str, Any]]:

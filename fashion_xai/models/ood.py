@@ -26,7 +26,7 @@ def energies(logits: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Familiarity:
+class OODScore:
     """A linear score on the pooled features and the heads' energies; low for scenes, textures and
     several products.
 
@@ -44,7 +44,7 @@ class Familiarity:
     bias: float = 0.0
 
     @classmethod
-    def plain(cls, attributes: Sequence[str]) -> Familiarity:
+    def plain(cls, attributes: Sequence[str]) -> OODScore:
         """The sum of the energies: where nothing was fitted."""
         return cls(None, dict.fromkeys(attributes, 1.0))
 
@@ -66,7 +66,7 @@ class Familiarity:
     @classmethod
     def from_json(
         cls, data: Mapping[str, Any], attributes: Sequence[str], channels: int
-    ) -> Familiarity:
+    ) -> OODScore:
         """Raises ValueError: not of these heads and so many channels, or not numbers."""
         try:
             pooled = data["pooled"]

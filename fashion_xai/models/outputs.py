@@ -48,7 +48,8 @@ class Explanation:
         layer: the layer whose features are explained.
         heatmap: float32 (h, w), raw. For "gradcam" in logits per cell: its sum plus the head's
             bias is the target's logit (with ``against``: the difference of both). For
-            "gradcam-odds" and "guided" less the rivals' mean logit, see ``cams.against_rivals``.
+            "gradcam-odds" and "gradcam-odds-guided" less the rivals' mean logit, see
+            ``cams.against_rivals``.
         box: where the photo lies inside the padded input, in pixels.
     """
 
@@ -75,7 +76,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ForwardPass:
     """What one forward pass leaves of one photo; every map starts from it.
 
     Args:
@@ -98,11 +99,11 @@ class Reading:
         """float32 (channels,), what the heads are given: the mean over the cells."""
         return self.features.mean((0, 1))
 
-    def alone(self) -> Reading:
+    def alone(self) -> ForwardPass:
         """A copy that holds none of the batch it was read in: its arrays are views of the batch's,
-        and one reading that is kept would keep all the others."""
+        and one forward pass that is kept would keep all the others."""
         logits = {attribute: x.copy() for attribute, x in self.logits.items()}
-        return Reading(self.pixels, self.features.copy(), logits, self.box)
+        return ForwardPass(self.pixels, self.features.copy(), logits, self.box)
 
 
 def _freeze(*arrays: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.masks import face, silhouette
 from fashion_xai.maps import methods
 from fashion_xai.metrics import mean_with_interval
-from fashion_xai.models.outputs import Reading
+from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.trust.faithfulness import pointing
 from fashion_xai.trust.randomization import similarity
 
@@ -46,15 +46,16 @@ def compare_heads(
     }
     areas: dict[str, list[float]] = {place: [] for place in PLACES}
     seen = 0
-    for reading in _readings(classifier, photos):
+    for forward_pass in forward_passes(classifier, photos):
         seen += 1
         maps = {
-            head: e.heatmap for head, e in classifier.explanations(reading, method=method).items()
+            head: e.heatmap
+            for head, e in classifier.explanations(forward_pass, method=method).items()
         }
         for a, b in combinations(maps, 2):
             overlaps[f"{a} {b}"].append(similarity(maps[a], maps[b]))
         for place, find in PLACES.items():
-            mask = find(reading.pixels)
+            mask = find(forward_pass.pixels)
             if mask is None:
                 continue
             areas[place].append(float(mask.mean()))
@@ -75,7 +76,9 @@ def compare_heads(
     }
 
 
-def _readings(classifier: FashionClassifier, photos: Iterable[np.ndarray]) -> Iterable[Reading]:
+def forward_passes(
+    classifier: FashionClassifier, photos: Iterable[np.ndarray]
+) -> Iterable[ForwardPass]:
     waiting = iter(photos)
     while batch := list(islice(waiting, classifier.batch_size)):
         yield from classifier.read(batch)

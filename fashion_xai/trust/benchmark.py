@@ -256,24 +256,24 @@ def _measure_photo(
     rng: np.random.Generator,
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Head → map → measure → figure."""
-    (reading,) = classifier.read([photo])
-    found = {name: classifier.explanations(reading, heads, method=name) for name in names}
+    (forward_pass,) = classifier.read([photo])
+    found = {name: classifier.explanations(forward_pass, heads, method=name) for name in names}
     # The default map of every head costs nothing: each is a control for the others.
-    cam = {h: e.heatmap for h, e in classifier.explanations(reading, method=DEFAULT).items()}
+    cam = {h: e.heatmap for h, e in classifier.explanations(forward_pass, method=DEFAULT).items()}
     indices = {h: e.prediction.index for h, e in found[names[0]].items()}
     maps: dict[str, np.ndarray] = {
-        "random": controls.random(reading.features.shape[:2], rng),
-        "centre": controls.centre(reading.box, classifier.size),
-        "edges": controls.edges(reading.pixels),
+        "random": controls.random(forward_pass.features.shape[:2], rng),
+        "centre": controls.centre(forward_pass.box, classifier.size),
+        "edges": controls.edges(forward_pass.pixels),
     }
     others = {h: next(o for o in cam if o != h) for h in heads} if len(heads) == 1 else {}
     for h in heads:
-        maps[f"softened {h}"] = controls.softened(cam[h], len(reading.features))
+        maps[f"softened {h}"] = controls.softened(cam[h], len(forward_pass.features))
         for name in names:
             maps[_key(name, h)] = found[name][h].heatmap
     for h in {*heads, *others.values()}:
         maps.setdefault(_key(DEFAULT, h), cam[h])
-    answers = measure(_case(classifier, reading, indices), maps, rng)
+    answers = measure(_case(classifier, forward_pass, indices), maps, rng)
     figures = {}
     for h in heads:
         rivals = [others[h]] if h in others else [o for o in heads if o != h]
@@ -292,7 +292,7 @@ def _key(method: str, head: str) -> str:
     return f"{method} {head}" if METHODS[method].about_the_label else method
 
 
-def _case(classifier: FashionClassifier, reading, indices: Mapping[str, int]) -> Case:
+def _case(classifier: FashionClassifier, forward_pass, indices: Mapping[str, int]) -> Case:
     def score(calibrated: bool) -> Score:
         def of(pixels: np.ndarray) -> dict[str, np.ndarray]:
             _, logits = classifier.network.forward(pixels)
@@ -304,7 +304,13 @@ def _case(classifier: FashionClassifier, reading, indices: Mapping[str, int]) ->
 
         return of
 
-    return Case(reading.pixels, reading.box, silhouette(reading.pixels), score(True), score(False))
+    return Case(
+        forward_pass.pixels,
+        forward_pass.box,
+        silhouette(forward_pass.pixels),
+        score(True),
+        score(False),
+    )
 
 
 def _table(

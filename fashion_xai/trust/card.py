@@ -21,7 +21,7 @@ MEASURES = {"deletion": -1, "insertion": 1, "road": 1, "mufidelity": 1, "pointin
 """Measure → 1 where more is better, −1 where less is."""
 
 JUDGED = ("deletion", "insertion", "road")
-"""The measures that a verdict rests on."""
+"""The measures that a summary rests on."""
 
 ARRANGEMENTS = ("centred", "placed")
 
@@ -47,7 +47,7 @@ def badge(card: Mapping[str, Any], head: str, method: str) -> str:
     )
 
 
-def verdict(card: Mapping[str, Any], head: str, method: str) -> str:
+def summary(card: Mapping[str, Any], head: str, method: str) -> str:
     """One sentence on a head's map by a method, from a card's figures; '' where not measured."""
     parts = []
     for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
@@ -85,7 +85,7 @@ def photos(card: Mapping[str, Any], head: str) -> int:
 def compared(
     card: Mapping[str, Any], head: str, method: str
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """The figures behind a verdict.
+    """The figures behind a summary.
 
     Returns:
         Arrangement → the method, then each control in its words → measure of :data:`JUDGED` →

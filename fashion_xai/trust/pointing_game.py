@@ -48,12 +48,12 @@ def play(
     known = [(x, photo) for x, photo in labelled if x in classifier.vocabulary.labels[head]]
     shares: dict[str, list[float]] = {name: [] for name in names}
     for labels, picture in _grids(known, classifier.size, grids, seed):
-        (reading,) = classifier.read([picture])
+        (forward_pass,) = classifier.read([picture])
         quarters = list(_quarters(classifier.size))
         for name in names:
             found = []
             for label, quarter in zip(labels, quarters, strict=True):
-                e = classifier.explanations(reading, [head], {head: label}, method=name)[head]
+                e = classifier.explanations(forward_pass, [head], {head: label}, method=name)[head]
                 place = np.zeros(classifier.size, bool)
                 place[quarter] = True
                 found.append(pointing(e.heatmap, place))

@@ -86,16 +86,16 @@ def similarity(one: np.ndarray, other: np.ndarray) -> float:
 
 def _maps(classifier, photos, names, labels) -> dict[str, list[dict[str, np.ndarray]]]:
     """Method → per photo: head → map of the given label."""
-    readings = list(classifier.read(list(photos)))
+    forward_passes = list(classifier.read(list(photos)))
     return {
         name: [
             {
                 head: e.heatmap
                 for head, e in classifier.explanations(
-                    reading, list(targets), targets, method=name
+                    forward_pass, list(targets), targets, method=name
                 ).items()
             }
-            for reading, targets in zip(readings, labels, strict=True)
+            for forward_pass, targets in zip(forward_passes, labels, strict=True)
         ]
         for name in names
     }

@@ -55,9 +55,11 @@ def beside_the_door(t: Target) -> str:
     editor = {"background": file, "layers": [file], "composite": file, "id": None}
     with Watch(t) as watch:
         for name in ("hide_painted", "predict", "look"):
-            data = {"hide_painted": [file, editor], "predict": [file], "look": [file, "guided"]}[
-                name
-            ]
+            data = {
+                "hide_painted": [file, editor],
+                "predict": [file],
+                "look": [file, "gradcam-odds"],
+            }[name]
             session = f"beside-{name}"
             if t.join(t.event(name), data, session).status_code == 200:
                 t.answer(session)

@@ -167,7 +167,7 @@ def test_an_unfinished_audit_of_something_else_is_not_gone_on_with(
     args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
     assert main(args) == 1
     assert "another model or other products" in capsys.readouterr().err
-    assert main([*args, "--side", "train"]) == 1  # all its products are test products
+    assert main([*args, "--split", "train"]) == 1  # all its products are test products
     assert "no product of the train split" in capsys.readouterr().err
 
 
@@ -218,8 +218,8 @@ def test_evil_texts_are_inert(nasty):
     for file in nasty.glob("*.csv"):
         for line in pd.read_csv(file, dtype=str, keep_default_na=False).to_numpy().ravel():
             assert not line.startswith(("=", "@", "+")), (file, line)
-    suspicious = pd.read_csv(nasty / "suspicious.csv", dtype=str)
-    known = suspicious[suspicious["label"] == "<img src=x onerror=alert(2)>"]
+    listed = pd.read_csv(nasty / "label_issues.csv", dtype=str)
+    known = listed[listed["label"] == "<img src=x onerror=alert(2)>"]
     assert known["reasons"].str.contains("does not know").all() and len(known) == 1
 
 

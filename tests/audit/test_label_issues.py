@@ -1,4 +1,4 @@
-"""Suspicious labels: flipped ones come first, and every reason is in words."""
+"""Label issues: flipped ones come first, and every reason is in words."""
 
 import csv
 
@@ -29,8 +29,8 @@ def flipped(tmp_path_factory, shipped):
     catalogue = Catalogue(folder)
     products = catalogue.products
     vocabulary = Vocabulary.fit(p.labels for p in products)
-    readings = shipped.read([catalogue.photo(p) for p in products])
-    pooled = np.stack([r.features.mean((0, 1)) for r in readings])
+    forward_passes = shipped.read([catalogue.photo(p) for p in products])
+    pooled = np.stack([r.features.mean((0, 1)) for r in forward_passes])
     model = build_model(vocabulary.sizes, shipped.size)
     backbone = [w for layer in shipped.network.model.layers if layer.name not in shipped.attributes
                 for w in layer.get_weights()]  # fmt: skip
@@ -66,7 +66,7 @@ def flipped(tmp_path_factory, shipped):
 
 def test_most_flipped_labels_are_in_the_first_twentieth(flipped):
     opened, ids = flipped
-    listed = opened.suspicious[opened.suspicious["attribute"] == "articleType"]
+    listed = opened.label_issues[opened.label_issues["attribute"] == "articleType"]
     first = set(listed["id"][: round(0.05 * len(opened.table))])
     assert len(ids) == round(FLIPPED * 6 * PER_KIND)
     assert len(first & ids) >= 0.6 * len(ids)
@@ -74,12 +74,12 @@ def test_most_flipped_labels_are_in_the_first_twentieth(flipped):
 
 def test_the_reasons_name_what_speaks_against_the_label(flipped):
     opened, ids = flipped
-    listed = opened.suspicious.set_index(["id", "attribute"])
+    listed = opened.label_issues.set_index(["id", "attribute"])
     found = [listed.loc[(i, "articleType")] for i in ids if (i, "articleType") in listed.index]
     assert all(row["label"] != row["suggested"] for row in found)
     assert any("the network says" in row["reasons"] for row in found)
     assert any("nowhere else do" in row["reasons"] for row in found)
-    assert (listed["suspicion"].diff().dropna() <= 0).all()
+    assert (listed["score"].diff().dropna() <= 0).all()
 
 
 def test_quality_by_hand():
@@ -90,8 +90,8 @@ def test_quality_by_hand():
     assert np.isnan(found[2:]).all()
 
 
-def test_twins_with_other_labels_are_named():
-    """Two twins that disagree, one of the same hash that looks different, and one alone."""
+def test_near_duplicates_with_other_labels_are_named():
+    """Two near-duplicates that disagree, one with their hash that looks different, one alone."""
     embedding = [np.array(x, float) for x in ([1, 0], [1, 0.01], [0, 5], [3, 3])]
     table = pd.DataFrame(
         {
@@ -111,4 +111,4 @@ def test_twins_with_other_labels_are_named():
         "the network says Summer (80%), Fall gets 15.0%; "
         "the same photo is labelled Summer elsewhere"
     )
-    assert ranked["suspicion"].tolist() == pytest.approx([0.8 + 0.3, 0.3])
+    assert ranked["score"].tolist() == pytest.approx([0.8 + 0.3, 0.3])

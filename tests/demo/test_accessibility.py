@@ -13,7 +13,7 @@ SERIOUS = {"serious", "critical"}
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    process, address = start("--verdicts", str(tmp_path_factory.mktemp("v") / "verdicts.csv"))
+    process, address = start("--annotations", str(tmp_path_factory.mktemp("v") / "annotations.csv"))
     yield address
     process.kill()
     process.wait()

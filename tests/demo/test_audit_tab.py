@@ -1,4 +1,4 @@
-"""The audit tab: plain functions, then the whole way in a real browser to a verdict on disk."""
+"""The audit tab: plain functions, then the whole way in a real browser to an annotation on disk."""
 
 import re
 
@@ -83,7 +83,7 @@ def test_texts_are_escaped(opened, monkeypatch):
 
 def test_without_photos_or_a_file_the_tab_says_so(folder, opened, tmp_path):
     text = handlers.about(Audit(folder), None)
-    assert "--data" in text and "--verdicts FILE" in text
+    assert "--data" in text and "--annotations FILE" in text
     assert "--" not in handlers.about(opened, tmp_path / "v.csv")
     bare = Audit(folder)
     pair = handlers.pairs(bare, Filters(HEAD)).iloc[0]
@@ -103,11 +103,11 @@ def test_what_ships_is_an_audit_of_the_shipped_model_on_its_test_split(shipped):
         assert share == pytest.approx(figures[head]["accuracy"], abs=1e-3)
 
 
-def test_from_the_matrix_to_a_verdict_on_disk(
+def test_from_the_matrix_to_a_annotation_on_disk(
     browser, folder, drawn, opened, small_bundle, tmp_path
 ):
-    file = tmp_path / "verdicts.csv"
-    args = ["--bundle", small_bundle, "--audit", folder, "--data", drawn, "--verdicts", file]
+    file = tmp_path / "annotations.csv"
+    args = ["--bundle", small_bundle, "--audit", folder, "--data", drawn, "--annotations", file]
     process, url = start(*map(str, args))
     try:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
@@ -139,12 +139,12 @@ def test_from_the_matrix_to_a_verdict_on_disk(
         assert pictures.count() == 4  # the photo, and three maps
         assert all(p.evaluate("i => i.complete && i.naturalHeight") == 320 for p in pictures.all())
 
-        # A verdict is on disk, and shown again.
+        # An annotation is on disk, and shown again.
         page.get_by_label("label wrong").check()
         page.locator("#keep").click()
-        page.wait_for_selector("#kept:has-text('1 verdicts in verdicts.csv')")
+        page.wait_for_selector("#kept:has-text('1 annotations in annotations.csv')")
         (kept,) = annotations.read(file).values()
-        assert (kept.id, kept.attribute, kept.verdict) == (ids[0], "articleType", "label wrong")
+        assert (kept.id, kept.attribute, kept.annotation) == (ids[0], "articleType", "label wrong")
         assert (kept.label, kept.suggested) == (pair["true"], pair["predicted"])
 
         # The table opens the same gallery; another head empties it.
@@ -162,10 +162,10 @@ def test_from_the_matrix_to_a_verdict_on_disk(
         process.wait()
 
 
-def test_a_server_without_a_verdicts_file_takes_none_and_bad_files_are_refused(folder, tmp_path):
+def test_a_server_without_a_annotations_file_takes_none_and_bad_files_are_refused(folder, tmp_path):
     from demo import server
 
     assert server.main(["--audit", str(tmp_path)]) == 1
     (tmp_path / "v.csv").write_text("something,else\n")
-    assert server.main(["--audit", str(folder), "--verdicts", str(tmp_path / "v.csv")]) == 1
+    assert server.main(["--audit", str(folder), "--annotations", str(tmp_path / "v.csv")]) == 1
     assert (tmp_path / "v.csv").read_text() == "something,else\n"

@@ -7,9 +7,9 @@ import zipfile
 import pytest
 from gradio_client import Client, handle_file
 
-from demo.serving.batcher import Crowd
+from demo.serving.batcher import DynamicBatcher
 from demo.serving.decoder import Decoder
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from demo.views import batch
 from fashion_xai import FashionClassifier, ImageError
 from tests import garments
@@ -17,15 +17,15 @@ from tests.server import start
 
 
 @pytest.fixture(scope="module")
-def crowd(small_bundle):
-    made = Crowd(FashionClassifier.load(small_bundle))
+def batcher(small_bundle):
+    made = DynamicBatcher(FashionClassifier.load(small_bundle))
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def tools(crowd, decoder):
-    return crowd, decoder
+def tools(batcher, decoder):
+    return batcher, decoder
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_a_file_named_several_times_counts_once_and_nobody_is_waited_for(tools, 
     bag = photos / "bag.png"
     assert len(run(tools, bag, bag, bag)) == 1
     asked = iter([True, False])
-    with pytest.raises(Busy, match="Nobody waits"):
+    with pytest.raises(QueueFull, match="Nobody waits"):
         run(tools, bag, photos / "shoe.png", goes_on=lambda: next(asked))
     with pytest.raises(ImageError, match="no longer here"):
         run(tools, photos / "gone.png")

@@ -1,4 +1,4 @@
-"""A crowd before one model: everyone gets their own answer, visitors before batches."""
+"""Many visitors and one model: everyone gets their own answer, visitors before batches."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from demo.serving.batcher import BULK, VISITOR, Busy, Crowd
+from demo.serving.batcher import BULK, VISITOR, DynamicBatcher, QueueFull
 from fashion_xai import FashionClassifier
 from tests import garments
 
@@ -52,26 +52,26 @@ def until(condition):
 
 def test_everyone_gets_their_own_answer(classifier):
     photos = [garments.draw(kind, colour) for kind in garments.KINDS for colour in ("Red", "Grey")]
-    crowd = Crowd(classifier)
+    batcher = DynamicBatcher(classifier)
     with ThreadPoolExecutor(24) as pool:
-        readings = list(pool.map(crowd.read, photos * 2))
-    for photo, reading in zip(photos * 2, readings, strict=True):
+        forward_passes = list(pool.map(batcher.read, photos * 2))
+    for photo, forward_pass in zip(photos * 2, forward_passes, strict=True):
         (alone,) = classifier.read([photo])
         for head, logits in alone.logits.items():
-            np.testing.assert_allclose(reading.logits[head], logits, atol=1e-4)
-    crowd.close()
+            np.testing.assert_allclose(forward_pass.logits[head], logits, atol=1e-4)
+    batcher.close()
 
 
 def test_waiting_photos_share_a_pass_and_visitors_go_first(classifier):
     with ThreadPoolExecutor(8) as pool, Slow(classifier) as slow:
-        crowd = Crowd(slow, most=3)
-        pool.submit(crowd.read, grey(10))
+        batcher = DynamicBatcher(slow, max_batch_size=3)
+        pool.submit(batcher.read, grey(10))
         until(lambda: slow.passes)  # the first one is being read
         for level in (20, 30, 40):
-            pool.submit(crowd.read, grey(level), BULK)
-            until(lambda n=level: crowd.waiting == n // 10 - 1)
-        pool.submit(crowd.read, grey(50), VISITOR)
-        until(lambda: crowd.waiting == 4)
+            pool.submit(batcher.read, grey(level), BULK)
+            until(lambda n=level: batcher.waiting == n // 10 - 1)
+        pool.submit(batcher.read, grey(50), VISITOR)
+        until(lambda: batcher.waiting == 4)
         for _ in range(3):
             slow.gate.release()
     assert slow.passes == [[10], [50, 20, 30], [40]]
@@ -79,30 +79,30 @@ def test_waiting_photos_share_a_pass_and_visitors_go_first(classifier):
 
 def test_too_many_are_told_so_and_closing_finishes_what_waits(classifier):
     with ThreadPoolExecutor(8) as pool, Slow(classifier) as slow:
-        crowd = Crowd(slow, most=2, waiting=2)
-        first = pool.submit(crowd.read, grey(1))
+        batcher = DynamicBatcher(slow, max_batch_size=2, waiting=2)
+        first = pool.submit(batcher.read, grey(1))
         until(lambda: slow.passes)
-        others = [pool.submit(crowd.read, grey(n)) for n in (2, 3)]
-        until(lambda: crowd.waiting == 2)
-        with pytest.raises(Busy, match="Too many photos"):
-            crowd.read(grey(4))
-        closing = pool.submit(crowd.close)
-        until(lambda: crowd._closed)
-        with pytest.raises(Busy, match="stopping"):
-            crowd.read(grey(5))
+        others = [pool.submit(batcher.read, grey(n)) for n in (2, 3)]
+        until(lambda: batcher.waiting == 2)
+        with pytest.raises(QueueFull, match="Too many photos"):
+            batcher.read(grey(4))
+        closing = pool.submit(batcher.close)
+        until(lambda: batcher._closed)
+        with pytest.raises(QueueFull, match="stopping"):
+            batcher.read(grey(5))
         slow.gate.release(3)
         assert closing.result(30) is None
         assert all(f.result().logits for f in (first, *others))
 
 
 def test_an_error_reaches_those_who_waited_and_the_next_ones_are_served(classifier):
-    crowd = Crowd(classifier)
+    batcher = DynamicBatcher(classifier)
     with pytest.raises(ValueError):
-        crowd.classifier = type("Broken", (), {"size": (96, 64), "read_fitted": _broken})()
-        crowd.read(grey(1))
-    crowd.classifier = classifier
-    assert crowd.read(grey(2)).logits
-    crowd.close()
+        batcher.classifier = type("Broken", (), {"size": (96, 64), "read_fitted": _broken})()
+        batcher.read(grey(1))
+    batcher.classifier = classifier
+    assert batcher.read(grey(2)).logits
+    batcher.close()
 
 
 def _broken(self, fitted):

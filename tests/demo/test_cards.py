@@ -39,7 +39,7 @@ def analyse(classifier, path):
 def test_what_is_kept_holds_no_other_photo(small, path):
     first, second = small.read([path, path])
     assert first.features.base is not None and first.features.base is second.features.base
-    kept = cards.analyse(images.load(path), first).reading
+    kept = cards.analyse(images.load(path), first).forward_pass
     assert kept.features.base is None and all(x.base is None for x in kept.logits.values())
     np.testing.assert_array_equal(kept.features, first.features)
 
@@ -106,7 +106,7 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
 
 def test_no_positive_evidence_is_said(small, path):
     analysis = analyse(small, path)
-    e = small.explanations(analysis.reading)["gender"]
+    e = small.explanations(analysis.forward_pass)["gender"]
     weak = type(e)(e.prediction, e.target, None, e.method, e.layer, -np.abs(e.heatmap), e.box)
     assert cards._evidence(weak).startswith("No positive evidence for")
 
@@ -169,5 +169,5 @@ def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path
     analysis = analyse(doubtful, path)
     assert "Not sure this is one product" in cards.doubt(doubtful, analysis)
     assert cards.doubt(small, analysis) == ""
-    assert cards.answer(doubtful, analysis.reading)["one_product"] is False
-    assert cards.answer(small, analysis.reading)["one_product"] is None
+    assert cards.answer(doubtful, analysis.forward_pass)["one_product"] is False
+    assert cards.answer(small, analysis.forward_pass)["one_product"] is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from demo.serving.decoder import Decoder
-from demo.serving.queue_full import Busy
+from demo.serving.queue_full import QueueFull
 from fashion_xai import ImageError
 from fashion_xai.data import images
 from tests.attack.pictures import endless_scans, endless_strips, enormous, good, transparent
@@ -73,7 +73,7 @@ def hasty(data):
 def test_too_many_are_told_so():
     made = Decoder(workers=1, waiting=0)
     try:
-        with pytest.raises(Busy, match="Too many photos"):
+        with pytest.raises(QueueFull, match="Too many photos"):
             made.load(good())
     finally:
         made.close()

@@ -73,8 +73,8 @@ def test_what_is_hidden_is_blurred_and_the_rest_stays(analysis):
 
 def test_the_table_holds_both_answers(small, analysis):
     changed = whatif.hide(analysis.photo, np.ones(analysis.photo.shape[:2], bool))
-    html = whatif.compare(small, analysis.reading, lambda p: next(small.read([p])), changed)
-    before, after = small.predictions(analysis.reading), small.predict([changed])[0]
+    html = whatif.compare(small, analysis.forward_pass, lambda p: next(small.read([p])), changed)
+    before, after = small.predictions(analysis.forward_pass), small.predict([changed])[0]
     rows = re.findall(r"<tr data-attribute.*?</tr>", html)
     assert len(rows) == len(ATTRIBUTES)
     for row, a in zip(rows, ATTRIBUTES, strict=True):

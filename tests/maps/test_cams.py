@@ -55,7 +55,7 @@ def test_eigen_cam_equals_the_singular_value_decomposition():
     assert (cams.eigen_cam(np.zeros((2, 2, 3))) == 0).all()
 
 
-def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_twin(shipped, photos):
+def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_alias(shipped, photos):
     model = shipped.bundle.model
     pixels = np.stack([prepare(photo, shipped.size) for photo in photos])
     ours = shipped.explain(photos, method="layercam")
@@ -65,7 +65,7 @@ def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_twin(shipped, p
         attribute = shipped.attributes[head]
         scores = [InactiveScore()] * len(model.outputs)
         scores[head] = CategoricalScore([o[attribute].prediction.index for o in ours])
-        exact, twin = (
+        exact, other = (
             np.asarray(
                 tool(
                     scores,
@@ -81,20 +81,20 @@ def test_layer_cam_equals_tf_keras_vis_and_is_grad_cam_plus_plus_twin(shipped, p
         )
         mine = np.stack([o[attribute].heatmap for o in ours])
         np.testing.assert_allclose(mine, exact, atol=1e-4 * np.abs(exact).max())
-        for a, b in zip(mine, twin, strict=True):
+        for a, b in zip(mine, other, strict=True):
             assert np.corrcoef(np.maximum(a, 0).ravel(), b.ravel())[0, 1] > 0.999
 
 
-def test_twins_give_the_map_of_their_method_and_one_name(shipped, photos):
+def test_aliases_give_the_map_of_their_method_and_one_name(shipped, photos):
     assert set(methods.NAMES) >= {"gradcam", "hirescam", "xgradcam", "layercam", "gradcam++"}
-    (reading,) = shipped.read(photos[:1])
+    (forward_pass,) = shipped.read(photos[:1])
     closed = {n: m for n, m in methods.NAMES.items() if m.name in methods.CLOSED}
     for name, method in closed.items():
-        e = shipped.explanations(reading, ["season"], method=name)["season"]
-        same = shipped.explanations(reading, ["season"], method=method.name)["season"]
+        e = shipped.explanations(forward_pass, ["season"], method=name)["season"]
+        same = shipped.explanations(forward_pass, ["season"], method=method.name)["season"]
         assert e.method == method.name
         np.testing.assert_array_equal(e.heatmap, same.heatmap)
-    maps = [e.heatmap for e in shipped.explanations(reading, method="eigencam").values()]
+    maps = [e.heatmap for e in shipped.explanations(forward_pass, method="eigencam").values()]
     assert all((heatmap == maps[0]).all() for heatmap in maps)  # it knows no label
 
 
@@ -127,11 +127,11 @@ def test_equal_to_tf_keras_vis_on_all_six_heads(shipped, photos):
 def test_the_map_is_the_gradient_times_the_features(shipped, photos):
     """For a linear head on pooled features: features ⊙ ∂logit/∂features, summed over channels."""
     pixels = prepare(photos[0], shipped.size)[None]
-    reading = next(shipped.read(photos[:1]))
+    forward_pass = next(shipped.read(photos[:1]))
     model = shipped.bundle.model
     pooled_to_head = {a: model.get_layer(a) for a in shipped.attributes}
     features = tf.Variable(shipped.network.forward(pixels)[0])
-    for attribute, explanation in shipped.explanations(reading, method="gradcam").items():
+    for attribute, explanation in shipped.explanations(forward_pass, method="gradcam").items():
         with tf.GradientTape() as tape:
             pooled = tf.reduce_mean(features, axis=[1, 2])
             logit = pooled_to_head[attribute](pooled)[0, explanation.prediction.index]
@@ -141,22 +141,22 @@ def test_the_map_is_the_gradient_times_the_features(shipped, photos):
 
 
 def test_sum_plus_bias_is_the_logit_for_every_label(shipped, photos):
-    for reading in shipped.read(photos):
+    for forward_pass in shipped.read(photos):
         for attribute, labels in shipped.vocabulary.labels.items():
-            logits, bias = reading.logits[attribute], shipped.biases[attribute]
+            logits, bias = forward_pass.logits[attribute], shipped.biases[attribute]
             for i in range(0, len(labels), max(1, len(labels) // 7)):
                 target = {attribute: labels[i]}
-                maps = shipped.explanations(reading, [attribute], target, method="gradcam")
+                maps = shipped.explanations(forward_pass, [attribute], target, method="gradcam")
                 e = maps[attribute]
                 assert e.heatmap.sum() + bias[i] == pytest.approx(logits[i], abs=1e-4)
 
 
 def test_the_difference_map_sums_to_the_logit_gap(shipped, photos):
-    for reading in shipped.read(photos):
+    for forward_pass in shipped.read(photos):
         for attribute in shipped.attributes:
-            prediction = shipped.predictions(reading)[attribute]
+            prediction = shipped.predictions(forward_pass)[attribute]
             (a, _), (b, _) = shipped.top(prediction, 2)
-            (e,) = shipped.explanations(reading, [attribute], None, {attribute: b}).values()
+            (e,) = shipped.explanations(forward_pass, [attribute], None, {attribute: b}).values()
             i, j = (shipped.vocabulary.index(attribute, x) for x in (a, b))
             bias = shipped.biases[attribute]
             gap = prediction.logits[i] - prediction.logits[j]
@@ -191,20 +191,20 @@ def test_the_rivals_are_the_gradient_of_the_log_odds():
 
 def test_the_log_odds_do_not_see_what_all_labels_share(shipped, photos):
     """A column added to every label changes no probability: the logit's map moves, this one not."""
-    (reading,) = shipped.read(photos[:1])
+    (forward_pass,) = shipped.read(photos[:1])
     kernel = shipped.network.kernels["articleType"]
     shared = np.random.default_rng(0).normal(0, 0.1, len(kernel))
-    logits = reading.logits["articleType"]
-    moved = logits + (reading.features.mean((0, 1)) @ shared)
+    logits = forward_pass.logits["articleType"]
+    moved = logits + (forward_pass.features.mean((0, 1)) @ shared)
     one = shipped.coefficients("articleType", ["Shirts"])
     before, after = (
-        cams.grad_cam(reading.features, k @ cams.against_rivals(one, z))
+        cams.grad_cam(forward_pass.features, k @ cams.against_rivals(one, z))
         for k, z in ((kernel, logits), (kernel + shared[:, None], moved))
     )
     np.testing.assert_allclose(before, after, atol=1e-4)
-    plain = cams.grad_cam(reading.features, (kernel + shared[:, None]) @ one)
-    assert np.abs(plain - cams.grad_cam(reading.features, kernel @ one)).max() > 0.01
-    asked = (reading, ["articleType"], {"articleType": "Shirts"}, None)
+    plain = cams.grad_cam(forward_pass.features, (kernel + shared[:, None]) @ one)
+    assert np.abs(plain - cams.grad_cam(forward_pass.features, kernel @ one)).max() > 0.01
+    asked = (forward_pass, ["articleType"], {"articleType": "Shirts"}, None)
     e = shipped.explanations(*asked, "gradcam-odds")["articleType"]
     np.testing.assert_allclose(e.heatmap, before, atol=1e-6)
     rivals = cams.against_rivals(one, logits)
@@ -212,25 +212,28 @@ def test_the_log_odds_do_not_see_what_all_labels_share(shipped, photos):
     assert total == pytest.approx(logits @ rivals, abs=1e-4)
     # What is shown where nobody chooses is this map along the photo's edges: its sum stays.
     (shown,) = shipped.explanations(*asked[:3]).values()
-    assert shown.method == methods.DEFAULT == "guided" and shown.heatmap.shape == (64, 48)
+    assert shown.method == methods.DEFAULT == "gradcam-odds-guided" and shown.heatmap.shape == (
+        64,
+        48,
+    )
     assert shown.heatmap.sum() == pytest.approx(e.heatmap.sum(), abs=1e-3)
 
 
 def test_a_group_is_the_mean_of_its_labels_and_the_runner_up_the_second(shipped, photos):
-    (reading,) = shipped.read(photos[:1])
+    (forward_pass,) = shipped.read(photos[:1])
     group = shipped.taxonomy.articles_of("Topwear")
     assert {"Shirts", "Tshirts"} <= set(group) and "Jeans" not in group
     target = {"articleType": group}
-    e = shipped.explanations(reading, None, target, method="gradcam")["articleType"]
+    e = shipped.explanations(forward_pass, None, target, method="gradcam")["articleType"]
     rows = [shipped.vocabulary.index("articleType", label) for label in group]
-    logits, bias = reading.logits["articleType"][rows], shipped.biases["articleType"][rows]
+    logits, bias = forward_pass.logits["articleType"][rows], shipped.biases["articleType"][rows]
     assert e.heatmap.sum() + bias.mean() == pytest.approx(logits.mean(), abs=1e-4)
     assert e.target == " / ".join(group)
     second = shipped.top(e.prediction, 2)[1][0]
-    args = (reading, ["articleType"], None)
+    args = (forward_pass, ["articleType"], None)
     (by_name,) = shipped.explanations(*args, {"articleType": second}).values()
     (by_rank,) = shipped.explanations(*args, {"articleType": RUNNER_UP}).values()
     assert by_rank.against == second
     np.testing.assert_array_equal(by_rank.heatmap, by_name.heatmap)
     with pytest.raises(ValueError, match="Expected one label of articleType or more"):
-        shipped.explanations(reading, ["articleType"], {"articleType": []})
+        shipped.explanations(forward_pass, ["articleType"], {"articleType": []})

@@ -11,7 +11,7 @@ from tests import garments
 
 
 @pytest.fixture(scope="module")
-def reading(shipped):
+def forward_pass(shipped):
     return next(shipped.read([garments.draw("shirt", "Navy Blue", seed=5)]))
 
 
@@ -30,21 +30,21 @@ def one_label(shipped, attribute, label):
 
 
 @pytest.mark.parametrize("name", ["gradcam", "layercam"])
-def test_at_the_last_layer_they_are_the_closed_form(shipped, reading, name):
+def test_at_the_last_layer_they_are_the_closed_form(shipped, forward_pass, name):
     form = {"gradcam": gradients.grad_cam_at, "layercam": gradients.layer_cam_at}[name]
     network = shipped.network
-    closed = shipped.explanations(reading, ["articleType"], method=name)["articleType"]
+    closed = shipped.explanations(forward_pass, ["articleType"], method=name)["articleType"]
     wanted = one_label(shipped, "articleType", closed.target)
     output = network.output("articleType")
-    through = form(network.model, network.layer, output, reading.pixels, wanted)
+    through = form(network.model, network.layer, output, forward_pass.pixels, wanted)
     exact = np.maximum(closed.heatmap, 0) if name == "layercam" else closed.heatmap
     np.testing.assert_allclose(through, exact, atol=1e-4 * np.abs(exact).max())
 
 
-def test_a_difference_is_linear_in_the_gradient(shipped, reading):
+def test_a_difference_is_linear_in_the_gradient(shipped, forward_pass):
     """Grad-CAM of "A rather than B" at an earlier layer is A's map less B's."""
     maps = [
-        shipped.explanations(reading, ["season"], t, a, "gradcam-2x")["season"].heatmap
+        shipped.explanations(forward_pass, ["season"], t, a, "gradcam-2x")["season"].heatmap
         for t, a in [
             ({"season": "Summer"}, {"season": "Fall"}),
             ({"season": "Summer"}, None),
@@ -106,10 +106,10 @@ def test_the_fused_map_by_hand():
     assert (gradients.fuse(-coarse * 0 - 1, fine) == 0).all()  # no positive evidence stays none
 
 
-def test_every_method_keeps_the_contract(shipped, reading):
+def test_every_method_keeps_the_contract(shipped, forward_pass):
     """Raw float32 maps, negative only where the method says so, and a text for each question."""
     for name, method in methods.METHODS.items():
-        e = shipped.explanations(reading, ["articleType"], method=name)["articleType"]
+        e = shipped.explanations(forward_pass, ["articleType"], method=name)["articleType"]
         assert e.method == name and e.heatmap.dtype == np.float32 and e.heatmap.ndim == 2
         assert np.isfinite(e.heatmap).all() and e.heatmap.max() > 0
         if name not in methods.CLOSED:  # swish is slightly negative in places

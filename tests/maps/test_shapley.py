@@ -47,8 +47,8 @@ def test_few_passes_keep_the_sum_and_all_heads_share_them(small_bundle):
     classifier = FashionClassifier.load(small_bundle)
     photo = garments.draw("bag")
     maps = classifier.explain(photo, method="shap")
-    (reading,) = classifier.read([photo])
-    _, logits = classifier.network.forward(blurred(reading.pixels.astype(np.float32))[None])
+    (forward_pass,) = classifier.read([photo])
+    _, logits = classifier.network.forward(blurred(forward_pass.pixels.astype(np.float32))[None])
     for attribute, e in maps.items():
         assert e.heatmap.shape == (2 * 96 // 32, 2 * 64 // 32)
         gained = e.prediction.logits[e.prediction.index] - logits[attribute][0, e.prediction.index]

@@ -1,4 +1,4 @@
-"""Backgrounds: all different, none that a stress test uses, with the statistics they claim."""
+"""Backgrounds: all different, none that a corruption test uses, with the statistics they claim."""
 
 import numpy as np
 import pytest

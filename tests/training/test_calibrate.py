@@ -11,11 +11,11 @@ from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
-from fashion_xai.models.ood import Familiarity
+from fashion_xai.models.ood import OODScore
 from tests import garments
 from training import calibrate
 from training.engine.losses import log_prior
-from training.evaluation.ood import STRANGERS
+from training.evaluation.ood import OOD_SAMPLES
 from training.evaluation.predictions import Seen
 
 RNG = np.random.default_rng(0)
@@ -82,13 +82,13 @@ def test_confidences_follow_the_answers_given():
     assert right.tolist() == [True, False]
 
 
-def test_familiarity_and_its_threshold_by_hand():
+def test_the_ood_score_and_its_threshold_by_hand():
     logits = {"a": np.array([[3.0, 0.0], [0.0, 0.0]]), "b": np.array([[5.0, 5.0], [9.0, 1.0]])}
     expected = np.log(np.exp([1.5, 0]) + np.exp([-1.5, 0])) + np.log(
         np.exp([0, 4]) + np.exp([0, -4])
     )
-    np.testing.assert_allclose(Familiarity.plain("ab").score(np.zeros((2, 3)), logits), expected)
-    weighted = Familiarity(np.array([1.0, 0, 2]), {"b": 0.0, "a": 0.0}, 0.5)
+    np.testing.assert_allclose(OODScore.plain("ab").score(np.zeros((2, 3)), logits), expected)
+    weighted = OODScore(np.array([1.0, 0, 2]), {"b": 0.0, "a": 0.0}, 0.5)
     np.testing.assert_allclose(
         weighted.score(np.array([[1.0, 9, 3], [0, 0, 0]]), logits), [7.5, 0.5]
     )
@@ -96,8 +96,8 @@ def test_familiarity_and_its_threshold_by_hand():
     fit = calibrate.choose_threshold({"products": own}, {"far": own[:50] - 9, "same": own})
     assert (own >= fit["threshold"]).mean() == pytest.approx(0.98, abs=0.003)
     assert fit["products"]["products"] == pytest.approx(0.02, abs=0.003)
-    assert fit["strangers"]["same"]["auroc"] == pytest.approx(0.5)
-    assert fit["strangers"]["far"] == {"auroc": 1, "doubted": 1, "pictures": 50}
+    assert fit["ood_samples"]["same"]["auroc"] == pytest.approx(0.5)
+    assert fit["ood_samples"]["far"] == {"auroc": 1, "doubted": 1, "pictures": 50}
     # Another catalogue's products score lower: 94 % of them are kept, and more of the first.
     fit = calibrate.choose_threshold({"products": own, "phone": own - 3}, {"far": own - 9})
     assert fit["products"]["phone"] == pytest.approx(0.06, abs=0.003)
@@ -105,19 +105,19 @@ def test_familiarity_and_its_threshold_by_hand():
 
 
 def test_the_score_is_fitted_where_energy_alone_cannot_tell():
-    """Products and strangers with equal energies differ in one pooled channel."""
+    """Products and OOD samples with equal energies differ in one pooled channel."""
 
     def seen(channel, n=300):
         pooled = RNG.normal(0, 1, (n, 5))
         pooled[:, 2] += channel
         return Seen({"a": RNG.normal(0, 1, (n, 4))}, pooled, [], [])
 
-    products, strangers = seen(4), seen(0)
-    score = calibrate.fit_score(products, strangers)
+    products, ood_samples = seen(4), seen(0)
+    score = calibrate.fit_score(products, ood_samples)
     assert score.pooled.argmax() == 2
-    inside, outside = (score.score(x.pooled, x.logits) for x in (products, strangers))
+    inside, outside = (score.score(x.pooled, x.logits) for x in (products, ood_samples))
     assert ((inside > 0).mean() + (outside < 0).mean()) / 2 > 0.95
-    again = Familiarity.from_json(json.loads(json.dumps(score.to_json())), "a", 5)
+    again = OODScore.from_json(json.loads(json.dumps(score.to_json())), "a", 5)
     np.testing.assert_allclose(again.score(products.pooled, products.logits), inside, atol=1e-4)
 
 
@@ -128,15 +128,15 @@ def test_the_score_is_fitted_where_energy_alone_cannot_tell():
 )  # fmt: skip
 def test_weights_of_another_form_are_refused(change):
     good = {"pooled": [0.0] * 5, "energies": {"a": 1.0}, "bias": 0.0}
-    Familiarity.from_json(good, "a", 5)
+    OODScore.from_json(good, "a", 5)
     with pytest.raises(ValueError, match="expected"):
-        Familiarity.from_json({**good, **change}, "a", 5)
+        OODScore.from_json({**good, **change}, "a", 5)
 
 
-@pytest.mark.parametrize("name", STRANGERS)
+@pytest.mark.parametrize("name", OOD_SAMPLES)
 def test_strangers_are_pictures_and_repeat(name):
     photos = [garments.draw(kind, size=(80, 60)) for kind in garments.KINDS]
-    one, other = (STRANGERS[name](np.random.default_rng(3), photos) for _ in range(2))
+    one, other = (OOD_SAMPLES[name](np.random.default_rng(3), photos) for _ in range(2))
     assert one.shape == (256, 192, 3) and one.dtype == np.uint8 and one.std() > 1
     np.testing.assert_array_equal(one, other)
 
@@ -162,12 +162,14 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
     after = FashionClassifier.load(folder)
     card = after.bundle.card
     assert set(card["temperatures"]) == set(after.attributes)
-    (reading,) = after.read([garments.draw("bag")])
-    familiarity = after.familiarity
-    score = familiarity.score(reading.pooled, {a: x[None] for a, x in reading.logits.items()})[0]
-    assert familiarity.pooled.shape == (1280,)
-    assert after.is_one_product(reading) == (score >= card["abstention"]["threshold"])
-    assert before.is_one_product(reading) is None
+    (forward_pass,) = after.read([garments.draw("bag")])
+    ood_score = after.ood_score
+    score = ood_score.score(
+        forward_pass.pooled, {a: x[None] for a, x in forward_pass.logits.items()}
+    )[0]
+    assert ood_score.pooled.shape == (1280,)
+    assert after.is_one_product(forward_pass) == (score >= card["abstention"]["threshold"])
+    assert before.is_one_product(forward_pass) is None
     photo = garments.draw("bag")
     (p,) = after.predict([photo])
     for attribute, e in after.explain(photo, "gradcam").items():

@@ -1,9 +1,9 @@
-"""Verdicts in training: labels change, test products do not, a run knows what it learnt from."""
+"""Annotations in training: labels change, test products do not, a run knows what it learnt from."""
 
 import pytest
 
 from fashion_xai.audit import annotations
-from fashion_xai.audit.annotations import Verdict
+from fashion_xai.audit.annotations import Annotation
 from fashion_xai.data.catalogue import Product
 from training import config, train
 from training.data.corrections import correct
@@ -14,10 +14,10 @@ SPLIT = {"0": "train", "1": "validation", "2": "test"}
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "verdicts.csv"
-    annotations.add(path, Verdict("0", "season", "Summer", "Fall", "label wrong"))
-    annotations.add(path, Verdict("1", "season", "Summer", "Fall", "model wrong"))
-    annotations.add(path, Verdict("2", "gender", "Men", "Boys", "ambiguous"))
+    path = tmp_path / "annotations.csv"
+    annotations.add(path, Annotation("0", "season", "Summer", "Fall", "label wrong"))
+    annotations.add(path, Annotation("1", "season", "Summer", "Fall", "model wrong"))
+    annotations.add(path, Annotation("2", "gender", "Men", "Boys", "ambiguous"))
     return path
 
 
@@ -29,7 +29,7 @@ def test_only_labels_called_wrong_change(file):
 
 
 def test_test_products_and_unknown_ones_are_refused_by_name(file):
-    annotations.add(file, Verdict("2", "gender", "Men", "Boys", "label wrong"))
+    annotations.add(file, Annotation("2", "gender", "Men", "Boys", "label wrong"))
     with pytest.raises(ValueError, match=r"no product of the test split.* Received: 2"):
         correct(PRODUCTS, file, SPLIT)
     with pytest.raises(ValueError, match="Received: 2 gender"):
@@ -48,4 +48,4 @@ def test_a_run_with_other_corrections_is_another_run(file, drawn, tmp_path, caps
 
 def _made(tmp_path):
     (tmp_path / "run").mkdir(exist_ok=True)
-    return ["--cache", str(tmp_path / "cache"), "--weights", "none", "--split", "random"]
+    return ["--cache", str(tmp_path / "cache"), "--weights", "none", "--split-by", "random"]

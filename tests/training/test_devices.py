@@ -38,7 +38,7 @@ def run(program, catalogue: Path, out: Path, number: int, *flags: str, **env: st
     The last block alone: what is shared between devices is the same, and compiles in half the time.
     """
     args = ["--data", str(catalogue), "--out", str(out), "--cache", str(out.parent / "cache"),
-            "--weights", "none", "--split", "random", "--batch-size", "16",
+            "--weights", "none", "--split-by", "random", "--batch-size", "16",
             "--stages", "64x64:1:1e-3:block6d_add", "--devices", str(number), *flags]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *program, *args], cwd=ROOT, env={**os.environ, **env},

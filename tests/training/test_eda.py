@@ -60,13 +60,13 @@ def test_conflicts_inside_groups():
 
 
 def test_groups_come_largest_first():
-    twins = near_duplicates.Twins(np.array([0, 1, 1, 2, 3, 3, 3]), 0, 0)
-    assert eda.group_members(twins) == [[4, 5, 6], [1, 2]]
+    duplicates = near_duplicates.NearDuplicates(np.array([0, 1, 1, 2, 3, 3, 3]), 0, 0)
+    assert eda.group_members(duplicates) == [[4, 5, 6], [1, 2]]
 
 
 def test_the_page_of_a_drawn_catalogue(drawn, tmp_path, capsys):
     folder = shutil.copytree(drawn, tmp_path / "catalogue")
-    shutil.copy(folder / "images" / "1000.jpg", folder / "images" / "1001.jpg")  # a twin
+    shutil.copy(folder / "images" / "1000.jpg", folder / "images" / "1001.jpg")  # a near-duplicate
     with Image.open(folder / "images" / "1002.jpg") as picture:
         picture.convert("L").save(folder / "images" / "1002.jpg")
     args = ["--data", str(folder), "--out", str(tmp_path / "out"), "--cache", str(tmp_path)]
@@ -76,7 +76,7 @@ def test_the_page_of_a_drawn_catalogue(drawn, tmp_path, capsys):
     assert numbers["photos"] == {
         "sizes": {"60×80": 24}, "modes": {"RGB": 23, "L": 1}, "formats": {"JPEG": 24},
     }  # fmt: skip
-    assert numbers["twins"]["identical_photos"] == 2
+    assert numbers["near_duplicates"]["identical_photos"] == 2
     assert numbers["conflicts"]["baseColour"]["groups"] >= 1
     html = (tmp_path / "out" / "eda.html").read_text()
     assert "http" not in html and html.count("data:image/png") == 7

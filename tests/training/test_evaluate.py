@@ -25,7 +25,7 @@ def measured(small_bundle, drawn, tmp_path_factory):
         photo = Image.fromarray(garments.draw(kind, size=(224, 168)))
         photo.save(out / "larger" / f"{1000 + 100 * i}.jpg")
     args = ["--bundle", str(folder), "--data", str(drawn), "--images", str(out / "larger"),
-            "--stress", "--out", str(out / "page"), "--json", str(out / "figures.json"),
+            "--corruptions", "--out", str(out / "page"), "--json", str(out / "figures.json"),
             "--write-card"]  # fmt: skip
     assert evaluate.main(args) == 0
     return out
@@ -57,7 +57,7 @@ def test_figures_equal_those_of_single_predictions(measured, drawn):
 
 def test_stress_and_larger_photos_are_measured(measured):
     figures = json.loads((measured / "figures.json").read_text())
-    assert set(figures["stress"]) == set(evaluate.STRESSES)
+    assert set(figures["corruptions"]) == set(evaluate.CORRUPTIONS)
     assert figures["larger"]["products"] == 6
     low, high = figures["larger"]["loss_interval"]["season"]
     lost = figures["larger"]["small"]["season"] - figures["larger"]["larger"]["season"]

@@ -173,12 +173,12 @@ def test_what_one_sender_took_is_never_split_apart():
     rng = np.random.default_rng(0)
     products = [product(n, "A", group=f"sender {n % 15}") for n in range(150)]
     group = np.arange(150)
-    group[149] = group[3]  # a twin in another sender's photos: both senders go together
-    joined = near_duplicates.with_groups(near_duplicates.Twins(group, 2, 0), products)
+    group[149] = group[3]  # a near-duplicate in another sender's photos: both senders go together
+    joined = near_duplicates.with_groups(near_duplicates.NearDuplicates(group, 2, 0), products)
     assert len(set(joined.group)) == 14
     order = rng.permutation(150)
-    twins = near_duplicates.Twins(joined.group[order], 2, 0)
-    split = near_duplicates.split_by_twins([products[i] for i in order], twins)
+    duplicates = near_duplicates.NearDuplicates(joined.group[order], 2, 0)
+    split = near_duplicates.split_by_near_duplicates([products[i] for i in order], duplicates)
     for sender in range(15):
         assert len({split[str(n)] for n in range(sender, 150, 15)}) == 1
     assert split["149"] == split["3"] and len(set(split.values())) == 3
@@ -206,7 +206,7 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     (tmp_path / "phone.json").write_text(json.dumps(description))
     settings = config.parse([
         *("--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
-        *("--weights", "none", "--split", "random", "--batch-size", "8", "--epoch-size", "24"),
+        *("--weights", "none", "--split-by", "random", "--batch-size", "8", "--epoch-size", "24"),
         *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0.5", "--augment", "phone"),
         *("--also", f"{other}:0.5:{tmp_path / 'phone.json'}"),
     ])  # fmt: skip

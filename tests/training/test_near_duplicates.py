@@ -26,15 +26,15 @@ def noisy(photo: np.ndarray, sigma: float, seed: int = 1) -> np.ndarray:
     return np.clip(photo + noise, 0, 255).astype(np.uint8)
 
 
-def test_identical_and_nearly_identical_photos_are_twins():
+def test_identical_and_nearly_identical_photos_are_near_duplicates():
     shirt, dress = drawn(), drawn("dress", "Red")
     thumbs = thumbs_of(shirt, dress, shirt.copy(), noisy(shirt, 3), drawn("bag", "Black"))
-    twins = near_duplicates.find_twins(thumbs)
-    assert twins.group[0] == twins.group[2] == twins.group[3]
-    assert len(set(twins.group)) == 3
-    assert twins.identical == 2 and sorted(twins.sizes) == [1, 1, 3]
-    assert "1 groups of twins with 3 photos" in twins.summary()
-    assert "largest group: 3" in twins.summary()
+    duplicates = near_duplicates.find_near_duplicates(thumbs)
+    assert duplicates.group[0] == duplicates.group[2] == duplicates.group[3]
+    assert len(set(duplicates.group)) == 3
+    assert duplicates.identical == 2 and sorted(duplicates.sizes) == [1, 1, 3]
+    assert "1 groups of near-duplicates with 3 photos" in duplicates.summary()
+    assert "largest group: 3" in duplicates.summary()
 
 
 def test_the_hash_alone_links_nothing():
@@ -43,7 +43,7 @@ def test_the_hash_alone_links_nothing():
     blue = red[..., ::-1].copy()
     pairs = near_duplicates._propose(thumbs_of(red, blue), np.array([0, 1]))
     assert pairs.tolist() == [[0, 1]]
-    assert len(set(near_duplicates.find_twins(thumbs_of(red, blue)).group)) == 2
+    assert len(set(near_duplicates.find_near_duplicates(thumbs_of(red, blue)).group)) == 2
 
 
 def test_the_distance_counts_the_product_not_the_background():
@@ -58,8 +58,8 @@ def test_groups_stay_together_and_classes_are_spread():
     products = [product(str(i), f"type {i % 4}") for i in range(400)]
     group = np.arange(400)
     group[200:300] = group[100:200]  # a hundred pairs
-    twins = near_duplicates.Twins(group, 0, 100)
-    split = near_duplicates.split_by_twins(products, twins)
+    duplicates = near_duplicates.NearDuplicates(group, 0, 100)
+    split = near_duplicates.split_by_near_duplicates(products, duplicates)
     for g in range(100, 200):
         assert len({split[p.id] for p, k in zip(products, group, strict=True) if k == g}) == 1
     for kind in range(4):
@@ -69,16 +69,18 @@ def test_groups_stay_together_and_classes_are_spread():
 
 def test_a_class_with_one_group_is_trained_on():
     products = [product("1", "Rare"), product("2", None)]
-    split = near_duplicates.split_by_twins(products, near_duplicates.Twins(np.array([0, 1]), 0, 0))
+    split = near_duplicates.split_by_near_duplicates(
+        products, near_duplicates.NearDuplicates(np.array([0, 1]), 0, 0)
+    )
     assert split == {"1": "train", "2": "train"}
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_order_of_the_rows_does_not_matter(seed):
     products = [product(str(i)) for i in range(100)]
-    twins = near_duplicates.Twins(np.arange(100), 0, 0)
-    one = near_duplicates.split_by_twins(products, twins, seed)
-    assert one == near_duplicates.split_by_twins(products[::-1], twins, seed)
+    duplicates = near_duplicates.NearDuplicates(np.arange(100), 0, 0)
+    one = near_duplicates.split_by_near_duplicates(products, duplicates, seed)
+    assert one == near_duplicates.split_by_near_duplicates(products[::-1], duplicates, seed)
     assert near_duplicates.split_at_random(products, seed) == near_duplicates.split_at_random(
         products[::-1], seed
     )

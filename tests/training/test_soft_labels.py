@@ -13,9 +13,9 @@ from training.engine.losses import MaskedAccuracy, MaskedCrossentropy
 
 
 def test_label_and_opinion_are_mixed_by_the_weight():
-    opinions = [np.array([[0.2, 0.8], [0.5, 0.5], [0, 0]], np.float16)]
+    soft_labels = [np.array([[0.2, 0.8], [0.5, 0.5], [0, 0]], np.float16)]
     labels = np.array([[0], [MISSING], [1]], np.int32)
-    (target,) = Teacher(0.25, opinions).targets(np.array([0, 1, 2]), labels)
+    (target,) = Teacher(0.25, soft_labels).targets(np.array([0, 1, 2]), labels)
     # .75 · (1, 0) + .25 · (.2, .8); no label: nothing; no opinion: the label alone.
     np.testing.assert_allclose(target, [[0.8, 0.2], [0, 0], [0, 1]], atol=1e-3)
 
@@ -60,13 +60,13 @@ def test_opinions_are_the_bundles_probabilities_under_the_right_labels(asked, sm
     catalogue = Catalogue(drawn)
     for row in rows:
         (answer,) = classifier.predict([catalogue.photo(pack.products[row])])
-        gender, article = teacher.opinions[0][row], teacher.opinions[3][row]
+        gender, article = teacher.soft_labels[0][row], teacher.soft_labels[3][row]
         assert gender[0] == 0
         # decode() may move the category heads' answers, never their probabilities
         np.testing.assert_allclose(gender[1:], answer["gender"].probabilities, atol=2e-3)
         np.testing.assert_allclose(article, answer["articleType"].probabilities, atol=2e-3)
     others = np.setdiff1d(np.arange(len(pack.products)), rows)
-    assert not teacher.opinions[3][others].any()
+    assert not teacher.soft_labels[3][others].any()
 
 
 def test_a_resumed_run_hears_the_same_without_asking_again(asked, small_bundle):
@@ -74,7 +74,7 @@ def test_a_resumed_run_hears_the_same_without_asking_again(asked, small_bundle):
     written = file.stat().st_mtime_ns
     again = ask(small_bundle, np.zeros_like(pack.pixels), rows, vocabulary, 0.5, file)
     assert file.stat().st_mtime_ns == written
-    for a, b in zip(teacher.opinions, again.opinions, strict=True):
+    for a, b in zip(teacher.soft_labels, again.soft_labels, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -84,7 +84,7 @@ def test_batches_carry_distributions(asked):
     photos = packing.Photos(pack.pixels)
     batch, targets = packing.Batches(photos, rows, labels, 4, teacher=teacher)[0]
     assert len(batch) == 4 and len(targets) == 6
-    for target, opinions in zip(targets, teacher.opinions, strict=True):
-        assert target.shape == (4, opinions.shape[1])
+    for target, soft_labels in zip(targets, teacher.soft_labels, strict=True):
+        assert target.shape == (4, soft_labels.shape[1])
         np.testing.assert_allclose(target[:2].sum(1), 1, atol=1e-5)
         assert not target[2:].any()  # filled up: weighs nothing

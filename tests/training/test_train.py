@@ -29,7 +29,7 @@ def command(data: Path, out: Path, stages: str) -> list[str]:
         *(
             "--weights",
             "none",
-            "--split",
+            "--split-by",
             "random",
             "--batch-size",
             "8",

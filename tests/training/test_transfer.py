@@ -66,7 +66,7 @@ def test_training_goes_on_from_a_bundle_and_says_so_in_the_card(small_bundle, dr
              for i, p in enumerate(Catalogue(drawn).products)}  # fmt: skip
     write_split(tmp_path / "split.csv", split)
     args = ["--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path),
-            "--init", str(small_bundle), "--split", str(tmp_path / "split.csv"),
+            "--init", str(small_bundle), "--split-file", str(tmp_path / "split.csv"),
             "--stages", "64x64:1:1e-9:block6d_add", "--weight-decay", "0", "--batch-size", "8",
             "--augment", "none", "--backgrounds", "0", "--measure-step",
             "--teacher", str(small_bundle)]  # fmt: skip

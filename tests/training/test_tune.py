@@ -14,7 +14,7 @@ from training import config, tune
 def command(tmp_path, trials: int) -> list[str]:
     return ["--trials", str(trials), "--data", str(tmp_path / "catalogue"),
             "--out", str(tmp_path / "tune"), "--cache", str(tmp_path / "cache"),
-            "--weights", "none", "--split", "random", "--stages", "64x64:1:1e-3:block6d_add",
+            "--weights", "none", "--split-by", "random", "--stages", "64x64:1:1e-3:block6d_add",
             "--batch-size", "16"]  # fmt: skip
 
 

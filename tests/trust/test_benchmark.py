@@ -1,4 +1,4 @@
-"""The trust card: rows that survive a kill, paired advantages by hand, verdicts in words."""
+"""The trust card: rows that survive a kill, paired advantages by hand, summaries in words."""
 
 import json
 import shutil
@@ -61,7 +61,7 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
     args = ["trust", "--bundle", str(folder), "--data", str(drawn), "--out", str(made)]
     assert main([*args, *FEW, "--write-bundle"]) == 0
     loaded = FashionClassifier.load(folder).bundle
-    assert trust_card.verdict(loaded.trust, "season", "layercam").startswith("Faithful? ")
+    assert trust_card.summary(loaded.trust, "season", "layercam").startswith("Faithful? ")
     other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
     (folder / TRUST).write_text(json.dumps(other))
     assert FashionClassifier.load(folder).bundle.trust == {}
@@ -172,14 +172,14 @@ def test_advantages_by_hand():
         (BAD, GOOD, "worse than random cells or a blob in the centre or plain contours or"),
     ],
 )
-def test_verdicts(own, rival, words):
+def test_summaries(own, rival, words):
     rows = rows_where(own, rival) + rows_where(GOOD, BAD, "centred")
     card = {"photos": 5, "figures": benchmark.summarise(rows)}
-    text = trust_card.verdict(card, "season", "gradcam")
+    text = trust_card.summary(card, "season", "gradcam")
     assert text.startswith("Faithful? Product placed anywhere: ") and words in text.split(";")[0]
     assert text.endswith("in the centre: better than every map that knows nothing of the answer.")
-    assert trust_card.verdict(card, "season", "occlusion") == ""
-    assert trust_card.verdict({}, "season", "gradcam") == ""
+    assert trust_card.summary(card, "season", "occlusion") == ""
+    assert trust_card.summary({}, "season", "gradcam") == ""
     assert "| *centre* |" in trust_card.markdown(card)
     assert trust_card.badge(card, "season", "occlusion") == ""
     n = 5 if own is GOOD else 0
@@ -208,7 +208,7 @@ def test_one_measure_without_a_clear_advantage_is_no_better():
     for i, row in enumerate(rows[:5]):
         row["figures"]["season"]["centre"]["deletion"] = 0.1 + (0.1 if i % 2 else -0.1)
     card = {"photos": 5, "figures": benchmark.summarise(rows)}
-    text = trust_card.verdict(card, "season", "gradcam")
+    text = trust_card.summary(card, "season", "gradcam")
     assert text.startswith(
         "Faithful? Product placed anywhere: no better than a blob in the centre;"
     )

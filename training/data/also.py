@@ -148,12 +148,12 @@ def read(
 
 
 def split_apart(catalogue: Catalogue, settings: config.Config) -> dict[str, str]:
-    """Id → side, twins and the products of one group never apart."""
+    """Id → side, near-duplicates and the products of one group never apart."""
     (thumbs,) = packing.pack(catalogue, [near_duplicates.THUMBNAIL], settings.cache)
-    twins = near_duplicates.find_twins(np.asarray(thumbs.pixels[..., :3]))
-    print(twins.summary())
-    joined = near_duplicates.with_groups(twins, thumbs.products)
-    return near_duplicates.split_by_twins(thumbs.products, joined, settings.seed)
+    duplicates = near_duplicates.find_near_duplicates(np.asarray(thumbs.pixels[..., :3]))
+    print(duplicates.summary())
+    joined = near_duplicates.with_groups(duplicates, thumbs.products)
+    return near_duplicates.split_by_near_duplicates(thumbs.products, joined, settings.seed)
 
 
 def _split(settings: config.Config, data: Path, catalogue: Catalogue, file: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Backgrounds to train before: pieces of photographs, dead leaves, and rooms, made once a run.
 
 The photographs are those that scikit-image brings along; the ones of scikit-learn, which the
-stress tests and the trust card use, are never among them.
+corruption tests and the trust card use, are never among them.
 """
 
 from __future__ import annotations

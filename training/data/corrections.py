@@ -1,4 +1,4 @@
-"""An analyst's verdicts, taken into training: labels that were wrong are put right."""
+"""An analyst's annotations, taken into training: labels that were wrong are put right."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_xai.audit import annotations as verdicts
+from fashion_xai.audit.annotations import corrections
 from fashion_xai.data.catalogue import Product
 
 
 def correct(
     products: Sequence[Product], file: Path, split: Mapping[str, str]
 ) -> tuple[list[Product], int]:
-    """The products with the labels that the verdicts "label wrong" suggest.
+    """The products with the labels that the annotations "label wrong" suggest.
 
     Args:
-        file: verdicts, as the audit's page keeps them.
+        file: annotations, as the audit's page keeps them.
         split: id → side.
 
     Returns:
@@ -26,7 +26,7 @@ def correct(
         ValueError: a correction of a test product (the test would no longer be one), or of a
             product or attribute that the catalogue does not have; all of them are named.
     """
-    wanted = verdicts.corrections(file)
+    wanted = corrections(file)
     tested = sorted(i for i in wanted if split.get(i) == "test")
     if tested:
         raise ValueError(

@@ -1,8 +1,8 @@
-"""Split a catalogue 80/10/10 so that no photo has a twin on another side.
+"""Split a catalogue 80/10/10 so that no photo has a near-duplicate on another side.
 
-Twins are photos whose pixels are identical or nearly so. A perceptual hash proposes pairs, the
-distance of their pixels on the product confirms them. Only confirmed pairs are linked, so that
-photos which merely look alike (same hash, other product) never chain groups together.
+Near-duplicates are photos whose pixels are identical or nearly so. A perceptual hash proposes
+pairs, the distance of their pixels on the product confirms them. Only confirmed pairs are linked,
+so that photos which merely look alike (same hash, other product) never chain groups together.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tqdm import tqdm
 from fashion_xai.data.catalogue import Product
 from fashion_xai.data.split import SPLITS
 
-KINDS = ("twins", "random")
+KINDS = ("near-duplicates", "random")
 SHARES = (0.8, 0.1, 0.1)
 THUMBNAIL = (80, 60)
 """Height and width at which photos are compared: the size of the catalogue's small photos."""
@@ -37,12 +37,12 @@ BACKGROUND = 235
 
 
 @dataclass(frozen=True)
-class Twins:
+class NearDuplicates:
     """Groups of identical and near-identical photos.
 
     Args:
         group: int (n,), the group of each photo; most groups hold one photo.
-        identical: number of photos that have a pixel-identical twin.
+        identical: number of photos that have a pixel-identical near-duplicate.
         confirmed: number of near-identical pairs that were linked.
     """
 
@@ -58,13 +58,13 @@ class Twins:
         several = self.sizes[self.sizes > 1]
         largest = int(self.sizes.max())
         return (
-            f"{len(several)} groups of twins with {several.sum()} photos "
+            f"{len(several)} groups of near-duplicates with {several.sum()} photos "
             f"({self.identical} pixel-identical; {self.confirmed} near-identical pairs); "
             f"largest group: {largest} photos"
         )
 
 
-def find_twins(thumbs: np.ndarray) -> Twins:
+def find_near_duplicates(thumbs: np.ndarray) -> NearDuplicates:
     """Group photos that are identical or nearly so.
 
     Args:
@@ -81,34 +81,36 @@ def find_twins(thumbs: np.ndarray) -> Twins:
     links = np.concatenate([near, np.stack([np.arange(len(thumbs)), exact], 1)])
     graph = coo_matrix((np.ones(len(links)), links.T), shape=(len(thumbs),) * 2)
     _, group = connected_components(graph, directed=False)
-    return Twins(group, sum(n for n in counts.values() if n > 1), len(near))
+    return NearDuplicates(group, sum(n for n in counts.values() if n > 1), len(near))
 
 
-def with_groups(twins: Twins, products: Sequence[Product]) -> Twins:
-    """Twins and the products' own groups joined: what shares either is together.
+def with_groups(duplicates: NearDuplicates, products: Sequence[Product]) -> NearDuplicates:
+    """Near-duplicates and the products' own groups joined: what shares either is together.
 
     Args:
-        twins: of the products' photos.
-        products: those without a group are joined by their twins alone.
+        duplicates: of the products' photos.
+        products: those without a group are joined by their near-duplicates alone.
     """
     first: dict[str, int] = {}
     own = [first.setdefault(p.group, i) if p.group else i for i, p in enumerate(products)]
-    _, place = np.unique(twins.group, return_index=True)
+    _, place = np.unique(duplicates.group, return_index=True)
     n = np.arange(len(own))
-    links = np.stack([np.r_[own, place[twins.group]], np.r_[n, n]])
+    links = np.stack([np.r_[own, place[duplicates.group]], np.r_[n, n]])
     graph = coo_matrix((np.ones(2 * len(n)), links), shape=(len(n),) * 2)
-    return replace(twins, group=connected_components(graph, directed=False)[1])
+    return replace(duplicates, group=connected_components(graph, directed=False)[1])
 
 
-def split_by_twins(products: Sequence[Product], twins: Twins, seed: int = 0) -> dict[str, str]:
-    """Id → split: groups of twins stay together, each articleType is spread 80/10/10.
+def split_by_near_duplicates(
+    products: Sequence[Product], duplicates: NearDuplicates, seed: int = 0
+) -> dict[str, str]:
+    """Id → split: groups of near-duplicates stay together, each articleType is spread 80/10/10.
 
     Within an articleType the groups are ordered by a hash of their smallest id (the same on
     every machine, unlike a shuffled list) and each goes to the split that lacks most products,
     training first. So a class with a single group is trained on, never tested.
     """
     members: dict[int, list[Product]] = defaultdict(list)
-    for product, number in zip(products, twins.group, strict=True):
+    for product, number in zip(products, duplicates.group, strict=True):
         members[int(number)].append(product)
     classes: dict[str, list[list[Product]]] = defaultdict(list)
     for together in members.values():
@@ -130,7 +132,7 @@ def _kind(product: Product) -> str:
 
 
 def split_at_random(products: Sequence[Product], seed: int = 0) -> dict[str, str]:
-    """Id → split, ignoring twins and classes: the usual, leaky split of published figures."""
+    """Id → split, ignoring near-duplicates and classes: the leaky split of published figures."""
     ids = sorted((product.id for product in products), key=lambda i: _order(i, seed))
     ends = (np.cumsum(SHARES) * len(ids)).round().astype(int)
     return {i: SPLITS[int(np.searchsorted(ends, n, side="right"))] for n, i in enumerate(ids)}

@@ -195,7 +195,7 @@ def mixed(
 class Batches(keras.utils.PyDataset):
     """Batches of (photos uint8 (b, H, W, 4) as packed, one int32 index array per head).
 
-    With a teacher there is a float32 (b, k) per head instead: its opinion and the label, mixed.
+    With a teacher there is a float32 (b, k) per head instead: its soft label and the label, mixed.
     With ``allowed`` and no teacher there is a uint8 (b, k) per head: the labels that may be true.
 
     Shuffled anew each epoch from (seed, epoch) alone, so that a resumed run sees the same order.

@@ -1,7 +1,7 @@
-"""A teacher's opinion beside each label: what a trained bundle says about the studio photo.
+"""A teacher's soft labels beside the labels: what a trained bundle says about the studio photo.
 
-Where labels are noisy, training on half label and half opinion keeps a network from learning the
-noise by heart (Hinton et al. 2015, arXiv:1503.02531; Furlanello et al. 2018, arXiv:1805.04770).
+Where labels are noisy, training on half of each keeps a network from learning the noise by heart
+(Hinton et al. 2015, arXiv:1503.02531; Furlanello et al. 2018, arXiv:1805.04770).
 The teacher sees the photo as it is and the network sees it augmented, so that it learns to say
 before any background what the teacher says before white.
 """
@@ -26,21 +26,21 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Teacher:
-    """Opinions about n products.
+    """Soft labels of n products.
 
     Args:
-        weight: of the opinion beside the label, in 0–1.
-        opinions: one per head, float16 (n, k): probabilities, or zeros where there is no opinion.
+        weight: of the soft label beside the label, in 0–1.
+        soft_labels: one per head, float16 (n, k): probabilities, or zeros where there are none.
     """
 
     weight: float
-    opinions: Sequence[np.ndarray]
+    soft_labels: Sequence[np.ndarray]
 
     def targets(
         self, rows: np.ndarray, labels: np.ndarray, allowed: Sequence[np.ndarray] | None = None
     ) -> tuple[np.ndarray, ...]:
-        """One float32 (b, k) per head: label and opinion mixed, summing to 1; zeros where the label
-        is missing. Of several allowed labels the teacher chooses: its opinion among them.
+        """One float32 (b, k) per head: label and soft label mixed, summing to 1; zeros where the
+        label is missing. Of several allowed labels the teacher chooses: its soft label among them.
 
         Args:
             rows: int (b,), the products.
@@ -48,17 +48,17 @@ class Teacher:
             allowed: per head 0 or 1 (b, k), the labels that may be true.
         """
         mixed = []
-        for head, (label, opinions) in enumerate(zip(labels.T, self.opinions, strict=True)):
+        for head, (label, soft_labels) in enumerate(zip(labels.T, self.soft_labels, strict=True)):
             known = label >= 0
-            target = np.zeros((len(rows), opinions.shape[1]), np.float32)
+            target = np.zeros((len(rows), soft_labels.shape[1]), np.float32)
             target[known, label[known]] = 1
-            opinion = opinions[rows].astype(np.float32)
-            heard = known & (opinion.sum(1) > 0)
-            opinion[heard] /= opinion[heard].sum(1, keepdims=True)
-            target[heard] += self.weight * (opinion[heard] - target[heard])
+            soft = soft_labels[rows].astype(np.float32)
+            heard = known & (soft.sum(1) > 0)
+            soft[heard] /= soft[heard].sum(1, keepdims=True)
+            target[heard] += self.weight * (soft[heard] - target[heard])
             if allowed is not None:
                 several = allowed[head].sum(1) > 1
-                among = allowed[head] * (opinions[rows].astype(np.float32) + 1e-6)
+                among = allowed[head] * (soft_labels[rows].astype(np.float32) + 1e-6)
                 target[several] = (among / np.maximum(among.sum(1, keepdims=True), 1e-9))[several]
             mixed.append(target)
         return tuple(mixed)
@@ -87,11 +87,11 @@ def ask(
         with np.load(file, allow_pickle=False) as kept:
             if (kept["stamp"] == stamp).all():
                 return Teacher(weight, [kept[a] for a in vocabulary.attributes])
-    opinions = {a: np.zeros((len(pixels), n), np.float16) for a, n in vocabulary.sizes.items()}
+    soft_labels = {a: np.zeros((len(pixels), n), np.float16) for a, n in vocabulary.sizes.items()}
     places = {
         a: [(labels.index(x), i) for i, x in enumerate(vocabulary.labels[a]) if x in labels]
         for a, labels in classifier.vocabulary.labels.items()
-        if a in opinions
+        if a in soft_labels
     }
     bar = tqdm(total=len(rows), unit="photo", desc="asking the teacher")
     for start in range(0, len(rows), BATCH):
@@ -101,11 +101,11 @@ def ask(
             if pairs:
                 theirs, mine = np.array(pairs).T
                 said = softmax(logits[a], classifier.decoder.temperatures[a])
-                opinions[a][part[:, None], mine] = said[:, theirs]
+                soft_labels[a][part[:, None], mine] = said[:, theirs]
         bar.update(len(part))
     bar.close()
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as stream:
-        np.savez(stream, stamp=stamp, **opinions)  # type: ignore[arg-type]
+        np.savez(stream, stamp=stamp, **soft_labels)  # type: ignore[arg-type]
     os.replace(unfinished, file)
-    return Teacher(weight, list(opinions.values()))
+    return Teacher(weight, list(soft_labels.values()))

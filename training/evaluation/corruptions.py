@@ -93,7 +93,7 @@ def grey(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-STRESSES: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+CORRUPTIONS: Mapping[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     f.__name__: f for f in (scene, blur, jpeg, rotation, darker, brighter, grey)
 }
 """Name → function (photo, random generator) → photo."""

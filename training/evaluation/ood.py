@@ -52,7 +52,7 @@ def several(rng: np.random.Generator, photos: Sequence[np.ndarray]) -> np.ndarra
     return np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
 
 
-STRANGERS: Mapping[str, Callable[[np.random.Generator, Sequence[np.ndarray]], np.ndarray]] = {
+OOD_SAMPLES: Mapping[str, Callable[[np.random.Generator, Sequence[np.ndarray]], np.ndarray]] = {
     f.__name__: f for f in (scene, texture, several)
 }
 """Name → function (random generator, product photos) → a picture without a single product."""

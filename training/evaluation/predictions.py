@@ -21,7 +21,7 @@ Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Answers:
+class LabelledPredictions:
     """What a bundle says about n products beside what is true.
 
     Args:
@@ -44,7 +44,7 @@ class Answers:
         truth: Mapping[str, np.ndarray],
         logits: Mapping[str, np.ndarray],
         allowed: Mapping[str, np.ndarray] | None = None,
-    ) -> Answers:
+    ) -> LabelledPredictions:
         """Decode logits; ``allowed`` as of :func:`training.data.packing.allowed`."""
         probabilities = decoder.probabilities(logits)
         raw = {a: p.argmax(1) for a, p in probabilities.items()}
@@ -108,9 +108,9 @@ class Seen:
 
 def look(classifier: FashionClassifier, photos: Sequence[np.ndarray]) -> Seen:
     """What the network says about pictures that are no products."""
-    readings = list(classifier.read(photos))
-    logits = {a: np.stack([r.logits[a] for r in readings]) for a in classifier.attributes}
-    return Seen(logits, np.stack([r.pooled for r in readings]), [], [])
+    forward_passes = list(classifier.read(photos))
+    logits = {a: np.stack([r.logits[a] for r in forward_passes]) for a in classifier.attributes}
+    return Seen(logits, np.stack([r.pooled for r in forward_passes]), [], [])
 
 
 def predict_all(
@@ -142,9 +142,9 @@ def predict_all(
                 continue
             photos.append(photo if change is None else change(photo, np.random.default_rng(place)))
             used.append(product)
-        for reading in classifier.read(photos):
-            rows.append(reading.logits)
-            pooled.append(reading.pooled)
+        for forward_pass in classifier.read(photos):
+            rows.append(forward_pass.logits)
+            pooled.append(forward_pass.pooled)
         bar.update(len(products[start : start + CHUNK]))
     bar.close()
     if not rows:

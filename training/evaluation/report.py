@@ -20,7 +20,7 @@ from sklearn.metrics import precision_recall_fscore_support
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.viz import html
-from training.evaluation.predictions import Answers
+from training.evaluation.predictions import LabelledPredictions
 
 PAIRS, PHOTOS = 20, 8
 """Confused pairs per head in the table; photos of each of the first pairs on its sheet."""
@@ -33,20 +33,20 @@ def write(
     classifier: FashionClassifier,
     catalogue: Catalogue,
     products: Sequence[Product],
-    answers: Answers,
+    predictions: LabelledPredictions,
     figures: Mapping[str, Any],
     split: str,
 ) -> None:
     """Write evaluation.html, figures.json (every label's figures too) and the PNGs into ``out``."""
     details: dict[str, dict[str, Any]] = {
         a: {
-            "per_class": per_class(answers, a, classifier.vocabulary.labels[a]),
-            "confusions": confusions(answers, a, classifier.vocabulary.labels[a]),
+            "per_class": per_class(predictions, a, classifier.vocabulary.labels[a]),
+            "confusions": confusions(predictions, a, classifier.vocabulary.labels[a]),
         }
         for a in classifier.attributes
     }
     pictures = {
-        f"reliability-{a}.png": html.png(reliability(answers, a)) for a in classifier.attributes
+        f"reliability-{a}.png": html.png(reliability(predictions, a)) for a in classifier.attributes
     }
     pictures |= {
         f"f1-{a}.png": html.png(f1_by_support(details[a]["per_class"], a))
@@ -66,15 +66,15 @@ def write(
             class_table(details[a]["per_class"]),
         ]
         if a == "articleType":
-            parts.append(sheets(classifier, catalogue, products, answers, a))
+            parts.append(sheets(classifier, catalogue, products, predictions, a))
     files.write(out / "evaluation.html", html.page(f"Evaluation, {split} split", *parts))
 
 
 def per_class(
-    answers: Answers, attribute: str, labels: Sequence[str]
+    predictions: LabelledPredictions, attribute: str, labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Label → precision, recall, F1 and support, for labels that are true or predicted."""
-    y, x = answers.truth[attribute], answers.predicted[attribute]
+    y, x = predictions.truth[attribute], predictions.predicted[attribute]
     known = (y >= 0) & (y < len(labels))
     seen = np.union1d(y[known], x[known])
     columns = precision_recall_fscore_support(
@@ -87,9 +87,11 @@ def per_class(
     }
 
 
-def confusions(answers: Answers, attribute: str, labels: Sequence[str]) -> list[dict[str, Any]]:
+def confusions(
+    predictions: LabelledPredictions, attribute: str, labels: Sequence[str]
+) -> list[dict[str, Any]]:
     """The most frequent wrong pairs: true, predicted, count, and their share of the true label."""
-    y, x = answers.truth[attribute], answers.predicted[attribute]
+    y, x = predictions.truth[attribute], predictions.predicted[attribute]
     known = (y >= 0) & (y < len(labels))
     totals = Counter(y[known].tolist())
     wrong = Counter((t, p) for t, p in zip(y[known].tolist(), x[known].tolist()) if t != p)
@@ -132,11 +134,11 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
         ),
         html.table(header, rows),
     ]
-    if "stress" in figures:
+    if "corruptions" in figures:
         heads = list(figures["heads"])
         rows = [
             [name, *(_percent(row[a]) for a in (*heads, "all_right"))]
-            for name, row in figures["stress"].items()
+            for name, row in figures["corruptions"].items()
         ]
         parts.append(
             html.table(["photos", *heads, "all right"], rows, "Accuracy % on photos made harder")
@@ -144,11 +146,11 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
     return "\n".join(parts)
 
 
-def reliability(answers: Answers, attribute: str, bins: int = 10):
+def reliability(predictions: LabelledPredictions, attribute: str, bins: int = 10):
     """Share of right answers against stated probability, with how many answers there are."""
-    y, x = answers.truth[attribute], answers.predicted[attribute]
+    y, x = predictions.truth[attribute], predictions.predicted[attribute]
     known = y >= 0
-    p = answers.probabilities[attribute][known, x[known]]
+    p = predictions.probabilities[attribute][known, x[known]]
     right = x[known] == y[known]
     place = np.minimum((p * bins).astype(int), bins - 1)
     counts = np.bincount(place, minlength=bins)
@@ -200,22 +202,22 @@ def sheets(
     classifier: FashionClassifier,
     catalogue: Catalogue,
     products: Sequence[Product],
-    answers: Answers,
+    predictions: LabelledPredictions,
     attribute: str,
 ) -> str:
     """Photos of the most frequent confusions, most confident first."""
     labels = classifier.vocabulary.labels[attribute]
-    y, x = answers.truth[attribute], answers.predicted[attribute]
+    y, x = predictions.truth[attribute], predictions.predicted[attribute]
     parts = []
-    for pair in confusions(answers, attribute, labels)[:SHEETS]:
+    for pair in confusions(predictions, attribute, labels)[:SHEETS]:
         t, p = labels.index(pair["true"]), labels.index(pair["predicted"])
         rows = np.flatnonzero((y == t) & (x == p))
-        rows = rows[np.argsort(-answers.probabilities[attribute][rows, p])][:PHOTOS]
+        rows = rows[np.argsort(-predictions.probabilities[attribute][rows, p])][:PHOTOS]
         photos = [
             (
                 catalogue.photo(products[i]),
                 f"{products[i].id}: {products[i].title} "
-                f"({100 * answers.probabilities[attribute][i, p]:.0f} %)",
+                f"({100 * predictions.probabilities[attribute][i, p]:.0f} %)",
             )
             for i in rows.tolist()
         ]
