@@ -228,7 +228,7 @@ class FashionClassifier:
     def is_one_product(self, forward_pass: ForwardPass) -> bool | None:
         """Whether the photo looks like one product; None where the bundle has no threshold.
 
-        False means: doubt every answer. The threshold and how well it separates stand in the
+        False means: doubt every answer. The threshold and how well it separates are in the
         bundle's card under ``abstention``.
         """
         if self.threshold is None:
@@ -246,7 +246,7 @@ class FashionClassifier:
         return [(labels[i], float(prediction.probabilities[i])) for i in best]
 
     def _resolve(self, target: Target, prediction: Prediction) -> list[str]:
-        """The labels that a target stands for."""
+        """The labels that a target means."""
         if target == RUNNER_UP:
             return [label for label, _ in self.top(prediction, 2)[1:]]
         return [target] if isinstance(target, str) else list(target)

@@ -148,7 +148,7 @@ def _below_the_pooling(tensor, where: str):
 def _refuse_nested(layer, where: str) -> None:
     if isinstance(layer, keras.Model):
         raise UnsuitableModel(
-            f"{where} stands on the nested model {layer.name!r}, whose layers are out of reach. "
+            f"{where} is built on the nested model {layer.name!r}, whose layers are out of reach. "
             "Build the backbone into the same graph: input_tensor=inputs."
         )
 

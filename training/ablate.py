@@ -1,7 +1,7 @@
 """What each ingredient gives: ``python -m training.ablate --data … --out DIR --limit 10000``.
 
 Trains the same short run once per variant, each changed in one thing, and compares them on the
-validation split. The same command goes on where it was stopped.
+validation split. The same command resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def main(argv: list[str] | None = None) -> int:
     for name in names:
         if name not in possible:
             parser.error(f"{name!r}: expected {NEEDED[name]} as well")
-    goes_on = "Stopped. The same command goes on in the same variant."
-    return command.run(lambda: run(base, names), goes_on)
+    resumes = "Stopped. The same command resumes in the same variant."
+    return command.run(lambda: run(base, names), resumes)
 
 
 def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _single(other: config.Also) -> config.Also:
 def score(
     folder: Path, settings: config.Config, others: Sequence[config.Also] = ()
 ) -> dict[str, Any]:
-    """The figures on the validation split, as the photos are and on scenes behind the product.
+    """The figures on the validation split, as the photos are and in front of scenes.
 
     Args:
         folder: the variant's bundle.
@@ -175,7 +175,7 @@ def markdown(figures: Mapping[str, Any]) -> str:
     columns = [
         *heads,
         "all right %",
-        f"{fine} on scenes %",
+        f"{fine} in front of scenes %",
         *(f"{fine} of {name} % (mean of its words)" for name in others),
     ]
     lines = [f"| variant | {' | '.join(columns)} |", "|" + "---|" * (len(columns) + 1)]

@@ -12,7 +12,7 @@ def run(work: Callable[[], object], stopped: str) -> int:
     """Do the work and return the exit code: 0 done, 1 failed or stopped.
 
     Args:
-        work: what the command does. Errors that a user can mend are printed as one sentence;
+        work: what the command does. Errors that a user can fix are printed as one sentence;
             others are bugs and keep their traceback.
         stopped: what a Ctrl-C leaves behind, in a sentence.
     """

@@ -177,7 +177,7 @@ def parse(argv: list[str] | None = None) -> Config:
     parser = argparse.ArgumentParser(
         prog="python -m training.train",
         description="Train the classifier on a catalogue and write a bundle to OUT/bundle.",
-        epilog="A killed run goes on where it stopped when the same command is given again. "
+        epilog="A killed run resumes where it stopped when the same command is given again. "
         "KERAS_BACKEND=jax trains on JAX instead of TensorFlow.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -245,7 +245,7 @@ def parse(argv: list[str] | None = None) -> Config:
         "--init",
         type=Path,
         metavar="BUNDLE",
-        help="go on from a bundle instead of --weights: more epochs, new data or other labels; "
+        help="continue from a bundle instead of --weights: more epochs, new data or other labels; "
         "labels that both know keep their weights",
     )
     add(
@@ -253,7 +253,8 @@ def parse(argv: list[str] | None = None) -> Config:
         type=Path,
         metavar="BUNDLE",
         help="learn half from the labels and half from what this bundle says about the photos as "
-        "they are: against noisy labels, and for answers that stay the same before any background",
+        "they are: against noisy labels, and for answers that stay the same in front of any "
+        "background",
     )
     add(
         "--teacher-weight",

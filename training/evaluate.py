@@ -83,8 +83,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--floors",
         type=Path,
         metavar="DATA",
-        help="another catalogue that the bundle was trained on: measure again before backgrounds "
-        "grown from the corners of its photos of the same side, which no training has seen",
+        help="another catalogue that the bundle was trained on: measure again in front of "
+        "backgrounds grown from the corners of its photos of the same split, unseen in training",
     )
     add("--limit", type=int, metavar="N", help="the first N products of the split only")
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
@@ -293,7 +293,7 @@ def measure_floors(
     products: Sequence[Product],
     args: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Accuracies before floors, and articleType by masterCategory with and without them."""
+    """Accuracies in front of floors, and articleType by masterCategory with and without them."""
     other = Labelled.of_bundle(args.bundle, args.floors)
     photos = [p for p in other.catalogue.products if other.split.get(p.id) == args.split]
     if not photos:
@@ -521,11 +521,11 @@ def _floor_lines(figures: Mapping[str, Any]) -> list[str]:
         return []
     found = figures["floors"]
     cells = ", ".join(f"{a} {100 * found[a]:.1f}" for a in (*figures["heads"], "all_right"))
-    lines = ["", f"Before {found['floors']} floors of the same side, accuracy %: {cells}"]
+    lines = ["", f"In front of {found['floors']} floors of the same side, accuracy %: {cells}"]
     if found["kinds"]:
         lines += [
             "",
-            "| articleType % | as they are | before floors | products |",
+            "| articleType % | as they are | in front of floors | products |",
             "|---|---|---|---|",
         ]
         lines += [

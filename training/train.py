@@ -54,8 +54,8 @@ class Data(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
     settings = config.parse(argv)
-    goes_on = "Stopped. The same command goes on after the last whole epoch."
-    return command.run(lambda: run(settings), goes_on)
+    resumes = "Stopped. The same command resumes after the last whole epoch."
+    return command.run(lambda: run(settings), resumes)
 
 
 def run(settings: config.Config) -> Path:
@@ -129,7 +129,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
     elif settings.init:
         kept = transfer(bundle.load(settings.init), model, vocabulary)
         counts = ", ".join(f"{a} {n} of {vocabulary.sizes[a]}" for a, n in kept.items())
-        print(f"Going on from {settings.init}; labels that keep their weights: {counts}")
+        print(f"Continuing from {settings.init}; labels that keep their weights: {counts}")
     for number, stage in enumerate(settings.stages):
         if number < state["stage"]:
             continue
@@ -162,7 +162,7 @@ def run_on(settings: config.Config, names: list[str]) -> Path:
 def claim(settings: config.Config) -> None:
     """A run's folder belongs to one configuration: another one would resume into nonsense.
 
-    Stages may be added at the end: the run then goes on with them.
+    Stages may be added at the end: the run then continues with them.
     """
     file = settings.out / "config.json"
     mine = settings.learning()
@@ -173,7 +173,7 @@ def claim(settings: config.Config) -> None:
         if different and not (different == ["stages"] and extended):
             raise ValueError(
                 f"{settings.out} holds a run with other settings ({', '.join(different)}). "
-                "Give another --out, or the same settings to go on; stages may be added."
+                "Give another --out, or the same settings to resume; stages may be added."
             )
     file.write_text(json.dumps(mine, indent=1) + "\n")
 

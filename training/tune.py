@@ -1,7 +1,7 @@
 """Search the settings of training: ``python -m training.tune --data … --out DIR --trials N``.
 
 Optuna's TPE sampler (Bergstra et al. 2011) proposes, ``training.train`` runs, the validation split
-judges. The study lives in OUT/study.log, each trial in OUT/trial-…; the same command goes on after
+judges. The study lives in OUT/study.log, each trial in OUT/trial-…; the same command resumes after
 a kill, inside the trial that was running.
 """
 
@@ -58,8 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=20, help="how many in all (default: 20)")
     args, rest = parser.parse_known_args(argv)
     base = config.parse(rest)
-    goes_on = "Stopped. The same command goes on in the same trial."
-    return command.run(lambda: run(base, args.trials), goes_on)
+    resumes = "Stopped. The same command resumes in the same trial."
+    return command.run(lambda: run(base, args.trials), resumes)
 
 
 def run(base: config.Config, trials: int) -> optuna.Study:
@@ -72,7 +72,7 @@ def run(base: config.Config, trials: int) -> optuna.Study:
         load_if_exists=True,
         storage=JournalStorage(JournalFileBackend(str(base.out / "study.log"))),
     )
-    # Seeded by the trials there are: a search that goes on does not propose the same ones again.
+    # Seeded by the trials there are: a search that resumes does not propose the same ones again.
     study.sampler = optuna.samplers.TPESampler(seed=base.seed + len(study.trials))
     for cut_off in study.get_trials(states=(TrialState.RUNNING,)):  # by a kill
         study.enqueue_trial(cut_off.params)

@@ -40,7 +40,7 @@ class Request:
 
 @contextmanager
 def request(what: str) -> Iterator[Request]:
-    """Log a request when it ends, also by an error, which is named and goes on."""
+    """Log a request when it ends, also by an error, which is named and raised again."""
     line = Request(what)
     outcome = "ok"
     try:

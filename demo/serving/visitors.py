@@ -51,7 +51,7 @@ class Visitors:
         self._fixed = FixedWindowRateLimiter(MemoryStorage())
 
     def ask(self, address: str) -> int:
-        """Count a request. Returns 0 where it may go on, else the seconds to wait."""
+        """Count a request. Returns 0 where it may pass, else the seconds to wait."""
         if self._asked is None or self._moving.hit(self._asked, "asked", _key(address)):
             return 0
         return _wait(self._moving, self._asked, "asked", _key(address))

@@ -128,7 +128,7 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
             {**state, "ids": ids, "pair": list(pair)},
         )
 
-    # Gradio puts its event where the annotation stands.
+    # Gradio puts its event where the annotation is.
     def from_matrix(event: gr.SelectData, names, state, order, *values):
         names = [str(name) for name in names or []]
         return open_pair(view.cell(names, *event.index), state, order, *values)

@@ -19,7 +19,7 @@ READING = (
     "Clear cells say nothing for it; where a map has none that do, the page says so.",
     "Each map has its own scale, so compare the numbers below the photos, not the brightness.",
     "A map tells where the score is put together, not what in the photo caused it.",
-    "Under each map stands how it fared against maps that know nothing: believe it that far.",
+    "Under each map is how it fared against maps that know nothing: believe it that far.",
 )
 
 LIMITS = (

@@ -152,7 +152,7 @@ def photos(
 ) -> tuple[list[tuple[np.ndarray, str]], list[str]]:
     """A confusion's gallery: (picture, caption) pairs, and the ids behind them.
 
-    Where the photos are not at hand, the difference maps stand in.
+    Where the photos are not at hand, the difference maps take their place.
     """
     ids = gallery.choose(audit, f.head, true, predicted, order, PHOTOS, rows(audit, f))
     items = []
@@ -273,7 +273,7 @@ def about(audit: Audit, file: Path | None) -> str:
     parts = [f"{audit.summary['audited']:,} products{side}."]
     if not audit.has_photos:
         parts.append(
-            "The photos are not here: maps stand in for them. Start the server with --data "
+            "The photos are not here: maps take their place. Start the server with --data "
             "FOLDER_OR_ZIP, or FASHION_DATA, to see them."
         )
     if file is None:

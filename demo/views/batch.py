@@ -75,16 +75,16 @@ def work(
     batcher: DynamicBatcher,
     decoder: Decoder,
     paths: Sequence[str],
-    goes_on: Callable[[], bool] = lambda: True,
+    resumes: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[int, int, Done]]:
     """Work off a batch: (how many are done, how many there are, the last one).
 
     Photos are read with less urgency than visitors' ones, one at a time, so that a batch never
-    stands in anybody's way.
+    is in anybody's way.
 
     Args:
         paths: files on the server, as Gradio has received them; each counts once.
-        goes_on: asked before each photo whether anybody still waits for the rest.
+        resumes: asked before each photo whether anybody still waits for the rest.
 
     Raises:
         ImageError: nothing to do, or a zip that is refused as a whole.
@@ -98,7 +98,7 @@ def work(
     over = files[PHOTOS:]
     total = len(files[:PHOTOS]) + bool(over)
     for number, (name, source) in enumerate(files[:PHOTOS], start=1):
-        if not goes_on():
+        if not resumes():
             raise QueueFull("Nobody waits for this batch any more; it was stopped.")
         yield number, total, _one(batcher, decoder, name, source)
     if over:

@@ -113,7 +113,7 @@ def pairs(
 
 
 def distance(head: str, one: str, other: str, taxonomy: Taxonomy) -> int | None:
-    """How far apart two labels of a category head stand: the levels up to a shared parent.
+    """How far apart two labels of a category head are: the levels up to a shared parent.
 
     1: the same subCategory (of articleTypes) or masterCategory (of subCategories); 2 and more: only
     further up; masterCategories are 1 apart. Labels with several parents take the nearest. None for

@@ -2,7 +2,7 @@
 
 The catalogue is streamed: photos are decoded beside the forward pass, and every chunk of products
 is kept on disk as soon as it is there, so that memory does not grow with the catalogue and a
-killed audit goes on where it stopped, to the same file.
+killed audit resumes where it stopped, to the same file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CHUNK = 512
 """Products per part on disk: what a kill can lose."""
 
 EMBEDDING = 96
-"""Numbers that stand for a product's pooled features: enough to tell which products are alike."""
+"""Numbers in place of a product's pooled features: enough to tell which products are alike."""
 
 FORMAT = 1
 

@@ -25,7 +25,7 @@ WHAT = {
 """Map → what it shows, in words."""
 
 EMPTY = 246
-"""Grey level that stands for a photo that is not at hand."""
+"""Grey level in place of a photo that is not at hand."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ def add(commands) -> None:
         description="Ask the model about every product and compare with the catalogue's labels. "
         "Writes into OUT: audit.html (confusions, their photos and maps, label issues, "
         "slices), products.parquet (a row per product), confusions.csv, label_issues.csv, "
-        "slices.csv, rejected.csv and audit.json. A stopped audit goes on when the same command "
+        "slices.csv, rejected.csv and audit.json. A stopped audit resumes when the same command "
         "is given again.",
     )
     shared.add_bundle(command)

@@ -28,7 +28,7 @@ def add(commands) -> None:
         description="Hide what the maps mark and see what the network loses: deletion, insertion, "
         "ROAD, MuFidelity and pointing, on products as they are photographed and placed anywhere, "
         "beside maps that know nothing (noise, a centre blob, contours, a blurred map, other "
-        "heads' maps). Writes OUT/trust.json; a stopped run goes on when the same command is "
+        "heads' maps). Writes OUT/trust.json; a stopped run resumes when the same command is "
         "given again. The default takes about six minutes on 2 cores.",
     )
     shared.add_bundle(command)

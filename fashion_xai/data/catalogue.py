@@ -264,7 +264,7 @@ def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[R
             continue
         if identity in seen:
             raise CatalogueError(
-                f"{where}, row {number}: id {identity} stands in row {seen[identity]} already. "
+                f"{where}, row {number}: id {identity} is in row {seen[identity]} already. "
                 "Expected every id once."
             )
         seen[identity] = number

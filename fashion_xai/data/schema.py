@@ -23,7 +23,7 @@ class Table:
         file: the table's file name.
         id: the column with the product's id, which is its photo's file name too.
         title: the column with the display name; it may be absent.
-        label: the column whose word stands for labels of several attributes, see ``words``; None
+        label: the column whose word means labels of several attributes, see ``words``; None
             where each attribute has a column.
         words: word of ``label`` → attribute → the labels that it allows; an attribute that is not
             named is unknown. ``COLUMN=VALUE`` as a word adds what it says where another column has

@@ -211,7 +211,7 @@ METHODS: dict[str, Method] = {
             unit="logits lost",
             cost="one pass per window, for all heads together",
             source="Zeiler & Fergus 2014, arXiv:1311.2901",
-            not_for="evidence that stands in two places: hiding one of them loses nothing",
+            not_for="evidence in two places: hiding one of them loses nothing",
             compute=_by_hiding(occlusion, 1),
             signed=True,
         ),

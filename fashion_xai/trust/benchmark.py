@@ -288,7 +288,7 @@ def _measure_photo(
 
 
 def _key(method: str, head: str) -> str:
-    """Where the map of a head stands; one that knows no label is measured once for all heads."""
+    """Where the map of a head is; one that knows no label is measured once for all heads."""
     return f"{method} {head}" if METHODS[method].about_the_label else method
 
 

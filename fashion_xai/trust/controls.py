@@ -1,6 +1,6 @@
 """Maps that know nothing of the answer: what every method has to beat.
 
-Product photos make it hard: the product stands in the centre, so a blob there is no mean rival.
+Product photos make it hard: the product is in the centre, so a blob there is no mean rival.
 """
 
 from __future__ import annotations

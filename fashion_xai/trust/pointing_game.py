@@ -1,4 +1,4 @@
-"""The grid pointing game: four products in one picture, and it is known where each one stands."""
+"""The grid pointing game: four products in one picture, and it is known where each one is."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ img.figure {max-width: 100%; height: auto}
 
 
 _NUMBERS = re.compile(r"[\d.,–−% -]*\d[\d.,–−% -]*")
-"""Cells of digits only, spans such as 88.2–93.8 too: they stand right."""
+"""Cells of digits only, spans such as 88.2–93.8 too: aligned right."""
 
 
 def page(title: str, *parts: str) -> str:
@@ -59,7 +59,7 @@ def heading(text: str, level: int = 2) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Text or numbers as a table; numbers stand right. Everything is escaped."""
+    """Text or numbers as a table; numbers are aligned right. Everything is escaped."""
     top = "".join(f'<th scope="col">{escape(str(x))}</th>' for x in header)
     body = "".join("<tr>" + "".join(_cell(x) for x in row) + "</tr>" for row in rows)
     named = f"<caption>{escape(caption)}</caption>" if caption else ""

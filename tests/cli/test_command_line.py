@@ -96,7 +96,7 @@ def test_a_gallery_shows_every_head_by_every_method(photos, small_bundle, tmp_pa
     assert main([*args, "--attribute", "season"]) == 0
     (file,) = out.glob("*.gallery.png")
     picture = np.asarray(Image.open(file).convert("L"))
-    # A row of maps, as many columns as methods: photos stand apart by white.
+    # A row of maps, as many columns as methods: photos are set apart by white.
     columns = (picture.min(0) < 250).astype(int)
     assert (np.diff(columns) == 1).sum() >= len(methods.METHODS)
     assert {row["method"] for row in json.loads((out / "explanations.json").read_text())} == {

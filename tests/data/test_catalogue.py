@@ -90,7 +90,7 @@ def test_a_photo_that_does_not_decode_says_so(folder):
         ("", "is empty"),
         (HEADER + "\n", "has no row"),
         (HEADER.replace("season,", "") + "\n1,2", "row 1: no column season"),
-        ("\n".join([HEADER, ",".join(ROW), ",".join(ROW)]), "row 3: id 1000 stands in row 2"),
+        ("\n".join([HEADER, ",".join(ROW), ",".join(ROW)]), "row 3: id 1000 is in row 2"),
         ("\n".join([HEADER, ",".join(["9", *ROW[1:]])]), "none of the 1 rows has a photo"),
     ],
 )

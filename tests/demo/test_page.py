@@ -76,7 +76,7 @@ def test_explain_over_gradio_gives_the_librarys_maps(client, shipped, dress):
         client.predict(handle_file(dress), "scorecam", api_name="/explain")
 
 
-def test_a_bad_upload_gives_our_sentence_and_the_app_goes_on(client, broken, dress):
+def test_a_bad_upload_gives_our_sentence_and_the_app_resumes(client, broken, dress):
     for _ in range(2):
         with pytest.raises(AppError, match="This file is not a photo that can be read"):
             client.predict(handle_file(broken), api_name="/predict")

@@ -229,7 +229,7 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
         assert len({split[i] for i in ids}) == 1
     with pytest.raises(SystemExit):
         config.parse(["--data", "x", "--out", "y", "--also", "a:0.6", "b:0.4"])
-    # A run that goes on with another seed does not train on what the bundle held back.
+    # A run that continues with another seed does not train on what the bundle held back.
     again = dataclasses.replace(settings, out=tmp_path / "again", init=folder, seed=5)
     again.out.mkdir()
     assert read(again, again.also[0], 1, [(64, 64)]).labelled.split == split
@@ -244,8 +244,8 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     floors = ["--split", "validation", "--floors", str(other)]
     assert evaluate.main([*here, str(drawn), *floors, "--limit", "3"]) == 0
     out = capsys.readouterr().out
-    assert f"Before {also['split']['validation']} floors of the same side" in out
-    assert "| as they are | before floors |" in out
+    assert f"In front of {also['split']['validation']} floors of the same side" in out
+    assert "| as they are | in front of floors |" in out
     all_sides = ["--split", "all", "--floors", str(other), "--limit", "3"]
     assert evaluate.main([*here, str(drawn), *all_sides]) == 1
     assert "none on side 'all'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A search that is killed goes on in the trial it was in."""
+"""A search that is killed resumes in the trial it was in."""
 
 import csv
 import json

@@ -3,7 +3,7 @@
 Where labels are noisy, training on half of each keeps a network from learning the noise by heart
 (Hinton et al. 2015, arXiv:1503.02531; Furlanello et al. 2018, arXiv:1805.04770).
 The teacher sees the photo as it is and the network sees it augmented, so that it learns to say
-before any background what the teacher says before white.
+in front of any background what the teacher says in front of white.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
     three files written one after another could contradict each other after a kill.
 
     Where the optimizer averages the weights (EMA), it is the averaged ones that are validated and
-    kept as the best; training goes on with the others.
+    kept as the best; training continues with the others.
 
     Args:
         path: the checkpoint file.
@@ -84,7 +84,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._validated: list[np.ndarray] = []
 
     def restore(self, state: dict[str, Any], groups: dict[str, list[np.ndarray]]) -> int:
-        """Put a stage's state back; returns the epoch to go on with."""
+        """Put a stage's state back; returns the epoch to resume with."""
         model = self.model
         model.set_weights(groups["model"])
         for variable, value in zip(model.optimizer.variables, groups["optimizer"], strict=True):

@@ -1,4 +1,4 @@
-"""The state of a run in one file, written whole: what a killed run needs to go on."""
+"""The state of a run in one file, written whole: what a killed run needs to resume."""
 
 from __future__ import annotations
 

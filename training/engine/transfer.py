@@ -1,4 +1,4 @@
-"""Go on from a bundle: its backbone, and of its heads the labels that both sides know."""
+"""Continue from a bundle: its backbone, and of its heads the labels that both sides know."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict
     """Copy weights into a fresh model; labels the bundle does not know keep their fresh ones.
 
     Args:
-        source: the bundle to go on from.
+        source: the bundle to continue from.
         model: as ``build_model`` made it for ``vocabulary``.
         vocabulary: the labels of the new catalogue.
 
@@ -36,7 +36,7 @@ def transfer(source: Bundle, model: keras.Model, vocabulary: Vocabulary) -> dict
 
 
 def toward(source: Bundle, model: keras.Model, vocabulary: Vocabulary, share: float) -> None:
-    """Move a trained model's weights back towards the bundle it went on from: what it learnt anew
+    """Move a trained model's weights back towards the bundle it continued from: what it learnt anew
     stays for the most part, and what it forgot meanwhile comes back (WiSE-FT: Wortsman et al.
     2022, arXiv:2109.01903). Labels that the bundle does not know keep their weights.
 

@@ -1,4 +1,4 @@
-"""Photos made harder, to measure what a model stands: plain functions on uint8 RGB.
+"""Photos made harder, to measure what a model withstands: plain functions on uint8 RGB.
 
 The scenes behind replaced backgrounds are two photographs that scikit-learn brings along; no
 training ever sees them.
