@@ -69,12 +69,13 @@ def options(
     """
     started = time.time()
     batcher = analyses.batcher
+    classifier = batcher.classifier
 
     async def health(request: Request) -> JSONResponse:  # async: it waits for no thread
         return JSONResponse(
             {
                 "status": "ok",
-                "model": batcher.classifier.bundle.card["sha256"][MODEL],
+                "model": classifier.bundle.card["sha256"][MODEL],
                 "waiting": batcher.waiting,
                 "seconds_up": round(time.time() - started, 1),
             }
@@ -113,16 +114,18 @@ def options(
     def _work(
         data: bytes, what: str, method: str, pictures: bool, line: request_log.Request
     ) -> dict[str, Any]:
+        if what == "explain":
+            cards.closed_form(method)
         analysis = analyses.read(data, line)
         with line.stage("answer"):
-            answer = cards.answer(batcher.classifier, analysis.forward_pass)
-            if what == "explain":
-                answer["maps"] = cards.raw_maps(batcher.classifier, analysis.forward_pass, method)
-            if what == "explain" and pictures:
-                drawn = cards.overlays(batcher.classifier, analysis, method)
-                for attribute, uri in drawn.items():
+            if what == "predict":
+                return cards.answer(classifier, analysis.forward_pass)
+            maps = cards.explain(classifier, analysis, method)
+            answer = cards.answer(classifier, analysis.forward_pass, maps)
+            if pictures:
+                for attribute, uri in cards.overlays(classifier, analysis, maps).items():
                     answer["maps"][attribute]["picture"] = uri
-        return answer
+            return answer
 
     return {
         "routes": [

@@ -180,6 +180,7 @@ class FashionClassifier:
                 probabilities=row,
                 logits=logits,
                 raw_label=labels[int(row.argmax())],
+                labels=labels,
             )
         return answers
 
@@ -219,6 +220,7 @@ class FashionClassifier:
                 against=other,
                 method=chosen_method.name,
                 layer=self.network.layer,
+                unit=chosen_method.unit,
                 heatmap=maps[attribute],
                 box=forward_pass.box,
             )
@@ -240,10 +242,7 @@ class FashionClassifier:
 
     def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:
         """The answer, then the most probable other labels, k in all, with their probabilities."""
-        labels = self.vocabulary.labels[prediction.attribute]
-        order = np.argsort(-prediction.probabilities, kind="stable")
-        best = [prediction.index, *(i for i in order if i != prediction.index)][:k]
-        return [(labels[i], float(prediction.probabilities[i])) for i in best]
+        return prediction.top(k)
 
     def _resolve(self, target: Target, prediction: Prediction) -> list[str]:
         """The labels that a target means."""

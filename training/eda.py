@@ -21,6 +21,7 @@ from fashion_xai.data import files
 matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
+from markupsafe import Markup
 from PIL import Image
 from scipy.stats import entropy
 from tqdm import tqdm
@@ -29,7 +30,7 @@ from fashion_xai.cli import schema
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH
-from fashion_xai.viz import html as report
+from fashion_xai.viz import html
 from training import command
 from training.data import near_duplicates, packing
 
@@ -97,15 +98,14 @@ def run(catalogue: Catalogue, out: Path, cache: Path) -> dict[str, Any]:
         "conflicts": conflicts(products, groups, attributes),
     }
     pictures = {
-        f"{a}.png": report.png(draw_distribution(numbers["distributions"][a], a))
-        for a in attributes
+        f"{a}.png": html.png(draw_distribution(numbers["distributions"][a], a)) for a in attributes
     }
-    pictures["determines.png"] = report.png(draw_determines(numbers["determines"]))
+    pictures["determines.png"] = html.png(draw_determines(numbers["determines"]))
     for name, data in pictures.items():
         files.write(out / name, data)
     files.write(out / "eda.json", json.dumps(numbers, indent=1, ensure_ascii=False) + "\n")
-    html = page(catalogue, products, groups, numbers, pictures)
-    files.write(out / "eda.html", html)
+    text = page(catalogue, products, groups, numbers, pictures)
+    files.write(out / "eda.html", text)
     print(f"Page: {out / 'eda.html'}")
     return numbers
 
@@ -274,9 +274,9 @@ def page(
     pictures: Mapping[str, bytes],
 ) -> str:
     """The page, for a person who has never seen the data."""
-    return report.page(
+    return html.page(
         "The catalogue at a glance",
-        report.paragraph(
+        html.paragraph(
             f"{len(products):,} products, each one photo and a label for each of "
             f"{len(numbers['distributions'])} attributes. "
             f"{len(numbers['left_out'])} rows were left out. What matters for a model: a few "
@@ -285,19 +285,19 @@ def page(
             "and test would test on photos it was trained on."
         ),
         *_distribution_parts(numbers, pictures),
-        report.heading("Which attribute tells another"),
-        report.paragraph(
+        html.heading("Which attribute tells another"),
+        html.paragraph(
             "1.00 means that the attribute below the column settles the one beside the row. "
             "Only a little of colour and season follows from the rest: they must be seen."
         ),
-        report.image(pictures["determines.png"], "Uncertainty coefficients"),
+        html.image(pictures["determines.png"], "Uncertainty coefficients"),
         *_odd_parts(numbers),
         *_photo_parts(numbers),
-        *_twin_parts(catalogue, products, groups, numbers),
+        *_near_duplicate_parts(catalogue, products, groups, numbers),
     )
 
 
-def _distribution_parts(numbers: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[str]:
+def _distribution_parts(numbers: Mapping[str, Any], pictures: Mapping[str, bytes]) -> list[Markup]:
     rows = [
         [a, d["labels"], d["missing"], d["rare"], f"{d['imbalance']:,.0f} : 1",
          f"{d['effective_labels']:.1f}"]
@@ -306,64 +306,64 @@ def _distribution_parts(numbers: Mapping[str, Any], pictures: Mapping[str, bytes
     header = ["attribute", "labels", "missing", f"labels with < {RARE} products",
               "most : least frequent", "effective labels"]  # fmt: skip
     parts = [
-        report.heading("How often each label occurs"),
-        report.table(header, rows),
-        report.paragraph(
+        html.heading("How often each label occurs"),
+        html.table(header, rows),
+        html.paragraph(
             "Effective labels: exp of the entropy, the number of equally frequent labels that "
             "would be as hard to guess. Missing labels are no class: they weigh nothing."
         ),
     ]
     for a, d in numbers["distributions"].items():
-        every = report.table(["label", "products"], list(d["counts"].items()))
+        every = html.table(["label", "products"], list(d["counts"].items()))
         parts += [
-            report.heading(a, 3),
-            report.image(pictures[f"{a}.png"], f"Products per {a}"),
-            report.folded(f"All {d['labels']} labels", every),
+            html.heading(a, 3),
+            html.image(pictures[f"{a}.png"], f"Products per {a}"),
+            html.folded(f"All {d['labels']} labels", every),
         ]
     return parts
 
 
-def _odd_parts(numbers: Mapping[str, Any]) -> list[str]:
+def _odd_parts(numbers: Mapping[str, Any]) -> list[Markup]:
     rows = [
         [" › ".join(o["path"]), " › ".join(o["usual"]), o["products"], ", ".join(o["ids"])]
         for o in numbers["odd_paths"]
     ]
     return [
-        report.heading("Labels that contradict the taxonomy"),
-        report.paragraph(
+        html.heading("Labels that contradict the taxonomy"),
+        html.paragraph(
             f"{len(rows)} category paths hold less than {ODD_SHARE:.0%} of their articleType's "
             "products: probably wrong labels."
         ),
-        report.table(["path", "usual path of this articleType", "products", "ids"], rows),
+        html.table(["path", "usual path of this articleType", "products", "ids"], rows),
     ]
 
 
-def _photo_parts(numbers: Mapping[str, Any]) -> list[str]:
+def _photo_parts(numbers: Mapping[str, Any]) -> list[Markup]:
     photos = numbers["photos"]
     return [
-        report.heading("The photos' files"),
-        report.table(["width × height", "photos"], list(photos["sizes"].items())[:15]),
-        report.table(["mode (L: greyscale)", "photos"], list(photos["modes"].items())),
-        report.table(["format", "photos"], list(photos["formats"].items())),
+        html.heading("The photos' files"),
+        html.table(["width × height", "photos"], list(photos["sizes"].items())[:15]),
+        html.table(["mode (L: greyscale)", "photos"], list(photos["modes"].items())),
+        html.table(["format", "photos"], list(photos["formats"].items())),
     ]
 
 
-def _twin_parts(
+def _near_duplicate_parts(
     catalogue: Catalogue,
     products: Sequence[Product],
     groups: Sequence[Sequence[int]],
     numbers: Mapping[str, Any],
-) -> list[str]:
+) -> list[Markup]:
     duplicates = numbers["near_duplicates"]
     parts = [
-        report.heading("Photos that occur more than once"),
-        report.paragraph(
+        html.heading("Photos that occur more than once"),
+        html.paragraph(
             f"{duplicates['groups']} groups with {duplicates['photos']:,} photos "
             f"({duplicates['identical_photos']:,} identical to the pixel); the largest holds "
             f"{duplicates['largest']}. Their labels should agree; where they do not, at least one "
             "is wrong, or the attribute cannot be seen."
         ),
-        report.table(
+        html.table(
             ["attribute", "groups whose labels differ", "% of the groups", "most often"],
             [
                 [a, c["groups"], f"{100 * c['share']:.1f}",
@@ -379,10 +379,10 @@ def _twin_parts(
         ("The largest groups", groups[:SHEETS]),
         (f"Near-duplicates that differ in {key}", differing[:SHEETS]),
     ]:
-        parts.append(report.heading(title, 3))
+        parts.append(html.heading(title, 3))
         for group in chosen:
             parts.append(
-                report.sheet(
+                html.sheet(
                     (catalogue.photo(products[i]), f"{products[i].id}: {_caption(products[i])}")
                     for i in group
                 )

@@ -15,6 +15,7 @@ from demo.serving.queue_guard import QueueGuard
 from demo.serving.result_store import Results
 from demo.views import batch
 from demo.views.cards import message
+from demo.views.render import render
 from fashion_xai import ImageError
 
 ID = "batch"
@@ -81,9 +82,7 @@ def build(
             line.facts["files"] = len(rows)
         if rows:
             name = results.keep({"answers.csv": batch.csv_text(attributes, rows)})
-            href = f"/result/{name}/answers.csv"
-            link = f'<a href="{href}" download="answers.csv">Download the table as CSV</a>'
-            yield gr.skip(), gr.skip(), link
+            yield gr.skip(), gr.skip(), render("link", name=name)
 
     def answer_batch(files: list[str], request: gr.Request):
         """Six attributes of each photo; a zip's photos count one by one."""

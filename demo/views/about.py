@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
+from markupsafe import Markup
+
+from demo.views.render import render
 from fashion_xai import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.maps import methods
@@ -33,40 +35,24 @@ LIMITS = (
 )
 
 
-def page(classifier: FashionClassifier) -> str:
+def page(classifier: FashionClassifier) -> Markup:
     """The whole tab as HTML."""
     card = classifier.bundle.card
-    return "".join(
-        [
-            '<div class="about">',
-            html.heading("How to read a map"),
-            _list(READING),
-            _pictures(classifier),
-            html.heading("How well it does"),
-            _figures(card),
-            _side_by_side(card),
-            html.heading("Can the maps be trusted?"),
-            _trust(classifier),
-            html.heading("What it cannot do"),
-            _list(LIMITS),
-            html.heading("Data and licence"),
-            html.paragraph(
-                "Trained on Fashion Product Images (Param Aggarwal, Kaggle); its terms are on its "
-                "page, and none of its photos is here. Program and weights: Apache-2.0; NOTICE "
-                "names where the starting weights come from. Model "
-                f"{card['sha256'][MODEL][:12]}, input {classifier.size[0]}×{classifier.size[1]}. "
-                "Photos that you upload are deleted after an hour and used for nothing else."
-            ),
-            "</div>",
-        ]
+    return render(
+        "about",
+        heading=html.heading,
+        reading=READING,
+        pictures=_pictures(classifier),
+        figures=_figures(card),
+        side_by_side=_side_by_side(card),
+        trust=_trust(classifier),
+        limits=LIMITS,
+        model=card["sha256"][MODEL][:12],
+        size=classifier.size,
     )
 
 
-def _list(sentences: tuple[str, ...]) -> str:
-    return "<ol>" + "".join(f"<li>{escape(x)}</li>" for x in sentences) + "</ol>"
-
-
-def _pictures(classifier: FashionClassifier) -> str:
+def _pictures(classifier: FashionClassifier) -> list[tuple[str, str]]:
     """A drawn shirt: what speaks for it being one, for its colour, and against another label."""
     photo = images.load(EXAMPLE)
     (forward_pass,) = classifier.read([photo])
@@ -78,19 +64,14 @@ def _pictures(classifier: FashionClassifier) -> str:
         against = {attribute: other}
         e = classifier.explanations(forward_pass, [attribute], None, against, "gradcam")[attribute]
         shown.append((e, f"orange: {e.target} rather than {other}; purple: the reverse", True))
-    figures = "".join(
-        f'<figure><img src="{_drawn(classifier, photo, e, signed)}" alt="{escape(words)}">'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-        for e, words, signed in shown
-    )
-    return f'<div class="row">{figures}</div>'
+    return [(_drawn(classifier, photo, e, signed), words) for e, words, signed in shown]
 
 
 def _drawn(classifier: FashionClassifier, photo, e, signed: bool) -> str:
     return html.data_uri(overlay.blend(photo, e.heatmap, e.box, classifier.size, signed=signed))
 
 
-def _figures(card: dict) -> str:
+def _figures(card: dict) -> Markup:
     """The test split's figures with intervals; a sentence where nothing was measured."""
     measured = card.get("metrics", {}).get("test")
     if not measured:
@@ -111,13 +92,13 @@ def _figures(card: dict) -> str:
     return html.table(header, rows, f"{products:,} products never trained on (test split)")
 
 
-def _side_by_side(card: dict) -> str:
+def _side_by_side(card: dict) -> Markup:
     """Catalogue, scenes behind its products, and photos of each other catalogue, head by head."""
     measured = card.get("metrics", {}).get("test")
     others = {o["name"]: o["metrics"]["test"] for o in card.get("also", [])
               if "test" in o.get("metrics", {})}  # fmt: skip
     if not measured or not others:
-        return ""
+        return Markup()
     columns = {"catalogue": _accuracies(measured)}
     if scene := measured.get("corruptions", measured.get("stress", {})).get("scene"):
         columns["a scene behind its products"] = scene
@@ -140,7 +121,7 @@ def _side_by_side(card: dict) -> str:
         if words:
             table = html.table(["label there", "articleType % (95 %)", "photos"], words)
             tables.append(html.folded(f"{name}, label by label", table))
-    return "".join(tables)
+    return html.joined(tables)
 
 
 def _accuracies(figures: dict) -> dict[str, float]:
@@ -152,7 +133,7 @@ def _word(figure: dict) -> list[str]:
     return [f"{100 * figure['accuracy']:.1f} ({span})", str(figure["products"])]
 
 
-def _trust(classifier: FashionClassifier) -> str:
+def _trust(classifier: FashionClassifier) -> Markup:
     """What the trust card says of each head's map by each method that the page offers."""
     card, heads = classifier.bundle.trust, classifier.attributes
     rows, sentences = [], []

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from demo.views.cards import note
+from demo.views.render import render
 from fashion_xai.audit import annotations as kept
 from fashion_xai.audit import confusions, gallery, slices
 from fashion_xai.audit.annotations import Annotation
@@ -166,7 +167,7 @@ def photos(
     return items, ids
 
 
-def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> str:
+def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> Markup:
     """What the errors of a confusion share, as HTML."""
     ids = gallery.choose(audit, f.head, true, predicted, rows=rows(audit, f))
     chosen = audit.table.iloc[[audit.row[i] for i in ids]]
@@ -174,22 +175,25 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> str:
         return note(f"No {true} is taken for {predicted} among these products.")
     off = chosen[f"{f.head}_off_product"].dropna()
     usual = audit.table[f"{f.head}_off_product"].dropna()
-    parts = [f"<b>{escape(true)}</b> taken for <b>{escape(predicted)}</b>: {len(chosen)} products."]
-    if len(off) and len(usual):
-        parts.append(
-            f"{off.mean():.0%} of the evidence lies on the background ({usual.mean():.0%} over all "
-            "products)."
-        )
     mean = audit.mean_map(ids, f.head, "difference")
-    picture = ""
+    picture = Markup()
     if mean is not None:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=150)
         picture = html.figure(drawn, f"mean of these maps; orange: {true}, purple: {predicted}")
-    return f'<div class="shared">{picture}<p>{" ".join(parts)}</p></div>'
+    known = len(off) and len(usual)
+    return render(
+        "confusion",
+        picture=picture,
+        true=true,
+        predicted=predicted,
+        products=len(chosen),
+        off=f"{off.mean():.0%}" if known else None,
+        usual=f"{usual.mean():.0%}" if known else None,
+    )
 
 
-def worst_slices(audit: Audit, f: Filters) -> str:
+def worst_slices(audit: Audit, f: Filters) -> Markup:
     """The slices in which this head errs significantly more often, as an HTML table."""
     found = slices.error_slices(audit.table[rows(audit, f)], f.head, audit.heads)
     chosen = found[found["significant"]][:12]
@@ -215,7 +219,7 @@ def issues(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]],
     return cells, list(chosen["id"])
 
 
-def detail(audit: Audit, head: str, identity: str) -> str:
+def detail(audit: Audit, head: str, identity: str) -> Markup:
     """A product at full size: photo, its three maps, and right answers that look like it."""
     t = gallery.tile(audit, head, identity)
     words = {
@@ -228,26 +232,18 @@ def detail(audit: Audit, head: str, identity: str) -> str:
         for kind in gallery.WHAT
         if (drawn := gallery.picture(audit, head, identity, kind, 320)) is not None
     ]
-    says = f"<b>{escape(t.predicted)}</b> {t.probability:.0%}"
-    if t.true:
-        says += f", labelled <b>{escape(t.true)}</b> ({t.true_probability:.1%})"
-    if t.gap is not None:
-        says += (
-            f". The label's logit is {abs(t.gap):.2f} {'below' if t.gap < 0 else 'above'} the "
-            "prediction's: the difference map's sum, with the biases"
-        )
-    near = "".join(
+    near = [
         html.figure(gallery.picture(audit, head, i, "map", 140), f"right: {label} ({i})")
         for label in dict.fromkeys(x for x in (t.true, t.predicted) if x)
         for i in gallery.neighbours(audit, head, identity, label, 3)
-    )
-    title = escape(t.title if len(t.title) <= 200 else f"{t.title[:199]}…")
-    return (
-        f'<section class="detail" data-id="{escape(identity, quote=True)}">'
-        f"<h3>{escape(identity)} {title}</h3>"
-        f'<div class="row">{"".join(pictures)}</div><p>{says}.</p>'
-        + (f'<p>Right answers that look like it:</p><div class="row">{near}</div>' if near else "")
-        + "</section>"
+    ]
+    return render(
+        "detail",
+        id=identity,
+        title=t.title if len(t.title) <= 200 else f"{t.title[:199]}…",
+        pictures=Markup().join(pictures),
+        tile=t,
+        near=Markup().join(near),
     )
 
 
@@ -259,7 +255,7 @@ def kept_annotation(file: Path | None, identity: str, head: str) -> str | None:
     return None if found is None else found.annotation
 
 
-def judge(audit: Audit, file: Path, head: str, identity: str, annotation: str) -> str:
+def judge(audit: Audit, file: Path, head: str, identity: str, annotation: str) -> Markup:
     """Keep an annotation on disk; says so. Raises as ``kept.add``."""
     t = gallery.tile(audit, head, identity)
     kept.add(file, Annotation(identity, head, t.true, t.predicted, annotation))
@@ -267,7 +263,7 @@ def judge(audit: Audit, file: Path, head: str, identity: str, annotation: str) -
     return note(f"Kept: {identity}, {head}: {annotation}. {count} annotations in {file.name}.")
 
 
-def about(audit: Audit, file: Path | None) -> str:
+def about(audit: Audit, file: Path | None) -> Markup:
     """What is open, and what cannot be done as the server was started."""
     side = f" of the {audit.summary['split']} split" if audit.summary["split"] else ""
     parts = [f"{audit.summary['audited']:,} products{side}."]

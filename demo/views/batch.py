@@ -5,20 +5,23 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from html import escape
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from demo.serving.batcher import BULK, DynamicBatcher
 from demo.serving.decoder import GONE, Decoder
 from demo.serving.queue_full import QueueFull
 from demo.serving.routes import UPLOAD
 from demo.views import cards
+from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
 from fashion_xai.audit import gallery
 from fashion_xai.data import files, images
@@ -49,6 +52,15 @@ LIMITS = (
     "Files that cannot be used are listed, the others are done."
 )
 
+AHEAD = 4
+"""Photos of a batch that are decoded and read at the same time."""
+
+Entry = tuple[Path, str]
+"""A zip and the name of a file inside it."""
+
+File = tuple[str, Path | Entry]
+"""A photo's name, and where it is."""
+
 BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
           RuntimeError, NotImplementedError)  # fmt: skip
 """What unpacking an entry can raise; the last two: encrypted, and an unknown compression."""
@@ -75,16 +87,16 @@ def work(
     batcher: DynamicBatcher,
     decoder: Decoder,
     paths: Sequence[str],
-    resumes: Callable[[], bool] = lambda: True,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[int, int, Done]]:
     """Work off a batch: (how many are done, how many there are, the last one).
 
-    Photos are read with less urgency than visitors' ones, one at a time, so that a batch never
-    is in anybody's way.
+    Photos are read with less urgency than visitors' ones, :data:`AHEAD` at a time, so that a batch
+    is never in anybody's way.
 
     Args:
         paths: files on the server, as Gradio has received them; each counts once.
-        resumes: asked before each photo whether anybody still waits for the rest.
+        wanted: asked before each photo whether anybody still waits for the rest.
 
     Raises:
         ImageError: nothing to do, or a zip that is refused as a whole.
@@ -97,10 +109,8 @@ def work(
         raise ImageError("No photo arrived; expected photos or a zip of them.")
     over = files[PHOTOS:]
     total = len(files[:PHOTOS]) + bool(over)
-    for number, (name, source) in enumerate(files[:PHOTOS], start=1):
-        if not resumes():
-            raise QueueFull("Nobody waits for this batch any more; it was stopped.")
-        yield number, total, _one(batcher, decoder, name, source)
+    for number, done in enumerate(_in_order(batcher, decoder, files[:PHOTOS], wanted), start=1):
+        yield number, total, done
     if over:
         names = ", ".join(_short(name) for name, _ in over[:NAMED])
         more = f" and {len(over) - NAMED:,} more" if len(over) > NAMED else ""
@@ -108,14 +118,28 @@ def work(
         yield total, total, Done(f"{len(over):,} files: {names}{more}", None, reason)
 
 
-def table(attributes: Sequence[str], rows: Sequence[Done]) -> str:
+def _in_order(
+    batcher: DynamicBatcher, decoder: Decoder, files: Sequence[File], wanted: Callable[[], bool]
+) -> Iterator[Done]:
+    """The outcomes, a few photos being decoded and read while the first of them is waited for."""
+    waiting: deque[Future[Done]] = deque()
+    with ThreadPoolExecutor(AHEAD) as pool:
+        for name, source in files:
+            if not wanted():
+                raise QueueFull("Nobody waits for this batch any more; it was stopped.")
+            waiting.append(pool.submit(_one, batcher, decoder, name, source))
+            if len(waiting) == AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def table(attributes: Sequence[str], rows: Sequence[Done]) -> Markup:
     """The outcomes as HTML, thumbnails first."""
-    header = "".join(f'<th scope="col">{escape(x)}</th>' for x in ("photo", "file", *attributes))
-    body = "".join(_row(attributes, row) for row in rows)
-    return (
-        '<div class="batch" tabindex="0" role="region" aria-label="answers">'
-        f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
-        "</table></div>"
+    return render(
+        "batch",
+        header=["photo", "file", *attributes],
+        rows=[_row(attributes, row) for row in rows],
     )
 
 
@@ -134,17 +158,13 @@ def csv_text(attributes: Sequence[str], rows: Sequence[Done]) -> str:
     return files.csv_text(header, lines)
 
 
-def progress(rows: Sequence[Done], total: int) -> str:
+def progress(rows: Sequence[Done], total: int) -> Markup:
     """How far the batch is: a bar and a sentence, as HTML."""
     bad = sum(row.answer is None for row in rows)
-    left = f"; {bad} could not be used, the table says why" if bad else ""
-    bar = f'<progress max="{total}" value="{len(rows)}" aria-label="files done"></progress>'
-    return bar + cards.note(f"{len(rows)} of {total} files{left}.")
+    return render("progress", done=len(rows), total=total, bad=bad)
 
 
-def _one(
-    batcher: DynamicBatcher, decoder: Decoder, name: str, source: Path | tuple[Path, str]
-) -> Done:
+def _one(batcher: DynamicBatcher, decoder: Decoder, name: str, source: Path | Entry) -> Done:
     name = _short(name)
     try:
         photo = decoder.load(_bytes(source))
@@ -158,7 +178,7 @@ def _short(name: str) -> str:
     return name if len(name) <= NAME else f"…{name[-NAME + 1 :]}"
 
 
-def _files(paths: Sequence[str]) -> Iterator[tuple[str, Path | tuple[Path, str]]]:
+def _files(paths: Sequence[str]) -> Iterator[File]:
     """(name, where it is) of each photo: a path, or a zip and the entry inside it."""
     for text in paths:
         path = Path(text)
@@ -204,7 +224,7 @@ def _hidden(name: str) -> bool:
     return "__MACOSX" in parts or any(x.startswith(".") and x not in ("..", ".") for x in parts)
 
 
-def _bytes(source: Path | tuple[Path, str]) -> bytes:
+def _bytes(source: Path | Entry) -> bytes:
     """A file's bytes, no more than the cap and one. An entry's name is never used as a path."""
     if isinstance(source, Path):
         with source.open("rb") as file:
@@ -217,20 +237,17 @@ def _bytes(source: Path | tuple[Path, str]) -> bytes:
         raise ImageError(f"It cannot be unpacked ({error}).") from error
 
 
-def _row(attributes: Sequence[str], row: Done) -> str:
-    picture = ""
-    if row.thumbnail is not None:
-        picture = f'<img src="{html.data_uri(row.thumbnail)}" alt="">'
-    name = row.name if len(row.name) <= 80 else f"…{row.name[-79:]}"
-    if row.answer is None:
-        cells = f'<td class="bad" colspan="{len(attributes)}">{escape(row.reason)}</td>'
-    else:
-        cells = "".join(
-            f"<td>{escape(row.answer[a]['label'])}<br>"
-            f"<small>{cards.percent(row.answer[a]['probability'])}</small></td>"
-            for a in attributes
-        )
-    return f"<tr><td>{picture}</td><td>{escape(name)}</td>{cells}</tr>"
+def _row(attributes: Sequence[str], row: Done) -> dict[str, Any]:
+    cells = None
+    if row.answer is not None:
+        found = [row.answer[a] for a in attributes]
+        cells = [(one["label"], percent(one["probability"])) for one in found]
+    return {
+        "uri": None if row.thumbnail is None else html.data_uri(row.thumbnail),
+        "name": row.name if len(row.name) <= 80 else f"…{row.name[-79:]}",
+        "cells": cells,
+        "reason": row.reason,
+    }
 
 
 def answers(classifier: FashionClassifier, rows: Sequence[Done]) -> list[dict[str, Any]]:

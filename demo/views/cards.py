@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 
+from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import Explanation, ForwardPass
@@ -18,6 +20,9 @@ from fashion_xai.viz import contact_sheet, html, overlay
 
 SIDE = 480
 """Longest side in pixels at which the page shows a photo."""
+
+DECIMALS = 5
+"""Of the cells that are sent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,187 +43,152 @@ def analyse(photo: np.ndarray, forward_pass: ForwardPass) -> Analysis:
     return Analysis(_shrink(photo), forward_pass.alone())
 
 
-def choices(classifier: FashionClassifier, analysis: Analysis) -> dict[str, list[tuple[str, str]]]:
-    """Attribute → (text with probability, label) of every label, most probable first."""
-    predictions = classifier.predictions(analysis.forward_pass)
-    return {
-        attribute: [
-            (f"{label} · {percent(probability)}", label)
-            for label, probability in classifier.top(prediction, len(prediction.probabilities))
-        ]
-        for attribute, prediction in predictions.items()
-    }
-
-
-def card(
-    classifier: FashionClassifier,
-    analysis: Analysis,
-    attribute: str,
-    target: str | None = None,
-    method: str = methods.DEFAULT,
-    against: str | None = None,
-) -> str:
-    """One head's card as HTML: label, probability, next two labels, map, evidence, trust.
-
-    Args:
-        target: the label whose map is shown; None for the predicted one.
-        method: how the map is made.
-        against: a label to compare with: "why target and not this one"; None for all rivals.
-    """
-    e = explain(classifier, analysis, attribute, target, method, against)
-    best, *others = classifier.top(e.prediction, 3)
-    rows = "".join(
-        f"<li><span>{escape(label)}</span><span>{percent(p)}</span></li>" for label, p in others
-    )
-    return (
-        f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
-        f"{_view(classifier, e)}"
-        f'<p class="label"><b>{escape(best[0])}</b><span>{percent(best[1])}</span></p>'
-        f'<div class="bar"><i style="width:{100 * best[1]:.1f}%"></i></div>'
-        f'<ol start="2">{rows}</ol>'
-        f'<p class="evidence">{_evidence(e)}</p>'
-        f"{_badge(classifier, e)}</article>"
-    )
-
-
 def explain(
     classifier: FashionClassifier,
     analysis: Analysis,
-    attribute: str,
-    target: str | None,
-    method: str,
-    against: str | None,
-) -> Explanation:
-    """One head's map from the forward pass that was made, see :func:`card`."""
-    found = classifier.explanations(
-        analysis.forward_pass,
-        [attribute],
-        {} if target is None else {attribute: target},
-        {} if against is None else {attribute: against},
-        method,
+    method: str = methods.DEFAULT,
+    targets: Mapping[str, str | None] | None = None,
+    against: Mapping[str, str | None] | None = None,
+) -> dict[str, Explanation]:
+    """All heads' maps from the forward pass that was made.
+
+    Args:
+        method: how the maps are made.
+        targets: attribute → the label that is explained; None for the predicted one.
+        against: attribute → a label to compare with: "why target and not this one"; None for all
+            rivals.
+    """
+    wanted, rivals = (
+        {a: label for a, label in (chosen or {}).items() if label is not None}
+        for chosen in (targets, against)
     )
-    return found[attribute]
+    return classifier.explanations(analysis.forward_pass, None, wanted, rivals, method)
 
 
-def shown_photo(analysis: Analysis | None) -> str:
+def choices(maps: Mapping[str, Explanation]) -> dict[str, list[tuple[str, str]]]:
+    """Attribute → (text with probability, label) of every label, most probable first."""
+    return {
+        attribute: [
+            (f"{label} · {percent(share)}", label)
+            for label, share in e.prediction.top(len(e.prediction.labels))
+        ]
+        for attribute, e in maps.items()
+    }
+
+
+def card(classifier: FashionClassifier, e: Explanation) -> Markup:
+    """One head's card: label, probability, next two labels, map, evidence, trust."""
+    (best, probability), *others = e.prediction.top(3)
+    cells = {
+        "cells": np.round(e.heatmap.astype(np.float64), DECIMALS).tolist(),
+        "box": e.box._asdict(),
+        "size": list(classifier.size),
+    }
+    return render(
+        "card",
+        attribute=e.prediction.attribute,
+        e=e,
+        what=_what(e),
+        map=json.dumps(cells),
+        best=best,
+        probability=percent(probability),
+        width=f"{100 * probability:.1f}",
+        others=[(label, percent(share)) for label, share in others],
+        trust=_trust(classifier.bundle.trust, e),
+    )
+
+
+def shown_photo(analysis: Analysis | None) -> Markup:
     """The photo, sent once; the page blends it with each map."""
-    if analysis is None:
-        return ""
-    return f'<img src="{html.data_uri(analysis.photo)}" alt="your photo">'
+    return Markup() if analysis is None else render("photo", uri=html.data_uri(analysis.photo))
 
 
-def result_page(classifier: FashionClassifier, analysis: Analysis, maps: list[Explanation]) -> str:
+def result_page(
+    classifier: FashionClassifier, analysis: Analysis, maps: Sequence[Explanation]
+) -> Markup:
     """The answers and their maps as a page of its own, for the link to a result."""
-    figures = "".join(
-        f'<figure><img src="{_blended(classifier, analysis, e)}" alt="">'
-        f"<figcaption>{escape(_what(e))}: {percent(e.prediction.probability)}</figcaption></figure>"
+    figures = [
+        (_blended(classifier, analysis, e), f"{_what(e)}: {percent(e.prediction.probability)}")
         for e in maps
-    )
+    ]
     return html.page(
         "What is it, and what tells you so?",
-        f'<div class="sheet">{figures}</div>',
+        render("result", figures=figures),
         html.paragraph("This page is forgotten an hour after it was made."),
     )
 
 
 def sheet_and_json(
-    classifier: FashionClassifier, analysis: Analysis, maps: list[Explanation]
+    classifier: FashionClassifier, analysis: Analysis, maps: Mapping[str, Explanation]
 ) -> tuple[bytes, str]:
     """The contact sheet as PNG, and answers and raw maps as JSON."""
-    card = classifier.bundle.trust
-    badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
-    drawn = contact_sheet.contact_sheet(analysis.photo, maps, classifier.size, badges=badges)
-    found = {
-        **answer(classifier, analysis.forward_pass),
-        "maps": {e.prediction.attribute: _raw(e) for e in maps},
-    }
+    trust = classifier.bundle.trust
+    shown = list(maps.values())
+    badges = [trust_card.badge(trust, e.prediction.attribute, e.method) for e in shown]
+    drawn = contact_sheet.contact_sheet(analysis.photo, shown, classifier.size, badges=badges)
+    found = answer(classifier, analysis.forward_pass, maps)
     return drawn, json.dumps(found, ensure_ascii=False, indent=1) + "\n"
 
 
-def empty_card(attribute: str) -> str:
-    """The card before a photo is there."""
-    return (
-        f'<article class="card" data-attribute="{attribute}"><h3>{attribute}</h3>'
-        '<div class="stack none"></div><p class="label">–</p></article>'
-    )
+def empty_card(attribute: str) -> Markup:
+    """The card while there is no photo."""
+    return render("card", attribute=attribute, e=None)
 
 
-def note(text: str) -> str:
-    """A sentence, escaped."""
-    return f'<p class="note">{escape(text)}</p>'
+def note(text: str) -> Markup:
+    """A sentence."""
+    return render("note", text=text, kind="note")
 
 
-def message(text: str) -> str:
+def message(text: str) -> Markup:
     """A complaint for the visitor, read out by screen readers."""
-    return f'<p class="message" role="alert">{escape(text)}</p>' if text else ""
+    return render("note", text=text, kind="message") if text else Markup()
 
 
-def doubt(classifier: FashionClassifier, analysis: Analysis) -> str:
+def doubt(classifier: FashionClassifier, analysis: Analysis) -> Markup:
     """A sentence where the photo hardly looks like one product, else ''."""
     if classifier.is_one_product(analysis.forward_pass) is False:
         return message("Not sure this is one product: take the answers with doubt.")
-    return ""
+    return Markup()
 
 
-def answer(classifier: FashionClassifier, forward_pass: ForwardPass) -> dict[str, Any]:
-    """The API's reply: attribute → label, probability, three best labels; ``one_product``."""
-    answers: dict[str, Any] = {
-        attribute: {
-            "label": p.label,
-            "probability": p.probability,
-            "top3": [{"label": x, "probability": q} for x, q in classifier.top(p, 3)],
-        }
-        for attribute, p in classifier.predictions(forward_pass).items()
-    }
-    return {**answers, "one_product": classifier.is_one_product(forward_pass)}
+def answer(
+    classifier: FashionClassifier,
+    forward_pass: ForwardPass,
+    maps: Mapping[str, Explanation] | None = None,
+) -> dict[str, Any]:
+    """The API's reply: attribute → label, probability, three best labels; ``one_product``.
+
+    Args:
+        maps: of the same forward pass, to be told in ``maps`` as well.
+    """
+    if maps is None:
+        predictions = classifier.predictions(forward_pass)
+    else:
+        predictions = {a: e.prediction for a, e in maps.items()}
+    found: dict[str, Any] = {a: p.to_json() for a, p in predictions.items()}
+    found["one_product"] = classifier.is_one_product(forward_pass)
+    if maps is not None:
+        found["maps"] = {a: e.to_json(DECIMALS) for a, e in maps.items()}
+    return found
 
 
-def raw_maps(
-    classifier: FashionClassifier, forward_pass: ForwardPass, method: str
-) -> dict[str, dict[str, Any]]:
-    """The API's maps: attribute → what is explained, in which unit, and the raw cells.
+def closed_form(method: str) -> str:
+    """The method's name, if the forward pass is all it needs: others are not for visitors.
 
     Raises:
-        ValueError: a method that needs more than the forward pass, or none.
+        ValueError: it needs more, or there is none of that name.
     """
     if methods.find(method).name not in methods.CLOSED:
         raise ValueError(f"Expected a method of {', '.join(methods.CLOSED)}. Received: {method!r}")
-    return {a: _raw(e) for a, e in classifier.explanations(forward_pass, method=method).items()}
+    return method
 
 
-def _raw(e: Explanation) -> dict[str, Any]:
-    return {
-        "target": e.target,
-        "against": e.against,
-        "method": e.method,
-        "unit": f"{methods.METHODS[e.method].unit} per cell",
-        "heatmap": np.round(e.heatmap.astype(np.float64), 5).tolist(),
-        "box": e.box._asdict(),
-    }
-
-
-def overlays(classifier: FashionClassifier, analysis: Analysis, method: str) -> dict[str, str]:
+def overlays(
+    classifier: FashionClassifier, analysis: Analysis, maps: Mapping[str, Explanation]
+) -> dict[str, str]:
     """The API's pictures: attribute → the photo under its map, a JPEG as a data URI."""
-    return {
-        attribute: _blended(classifier, analysis, e)
-        for attribute, e in classifier.explanations(analysis.forward_pass, method=method).items()
-    }
-
-
-def _view(classifier: FashionClassifier, e: Explanation) -> str:
-    """A canvas and the raw map that ``cards.js`` paints on it."""
-    data = {
-        "cells": np.round(e.heatmap.astype(np.float64), 5).tolist(),
-        "box": e.box._asdict(),
-        "size": list(classifier.size),
-    }
-    signed = ' data-signed="1"' if e.against is not None else ""
-    words = f"heatmap of the evidence for {_what(e)}; press Enter for the photo without it"
-    return (
-        f'<div class="stack"><canvas class="view" role="img" tabindex="0"{signed} '
-        f'aria-label="{escape(words, quote=True)}" '
-        f'data-map="{escape(json.dumps(data), quote=True)}"></canvas></div>'
-    )
+    return {a: _blended(classifier, analysis, e) for a, e in maps.items()}
 
 
 def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) -> str:
@@ -232,55 +202,19 @@ def _what(e: Explanation) -> str:
     return f"{e.prediction.attribute}: {e.target}{versus}"
 
 
-def _evidence(explanation: Explanation) -> str:
-    name = escape(explanation.target)
-    if explanation.against is not None:
-        name += f"</b> rather than <b>{escape(explanation.against)}"
-    if explanation.evidence_for <= 0:
-        return f"No positive evidence for <b>{name}</b> anywhere in this photo."
-    return (
-        f"Evidence for <b>{name}</b>: +{explanation.evidence_for:.1f} for, "
-        f"−{abs(explanation.evidence_against):.1f} against "
-        f"({escape(methods.METHODS[explanation.method].unit)})"
-    )
-
-
-def _badge(classifier: FashionClassifier, explanation: Explanation) -> str:
-    """What the trust card says of this head's maps by this method; '' where it was not measured."""
-    attribute = explanation.prediction.attribute
-    says = trust_card.summary(classifier.bundle.trust, attribute, explanation.method)
-    if not says:
-        return '<p class="trust none">Not measured how faithful this map is.</p>'
-    card = classifier.bundle.trust
-    short = trust_card.badge(card, attribute, explanation.method)
-    tables = "".join(
-        _figures(arrangement, rows)
-        for arrangement, rows in trust_card.compared(card, attribute, explanation.method).items()
-    )
-    meanings = "".join(
-        f"<li><b>{name}</b>: {escape(text)}</li>" for name, text in trust_card.MEANINGS.items()
-    )
-    where = f"{trust_card.photos(card, attribute)} photos of the {card['split']} split"
-    return (
-        f'<details class="trust"><summary>{escape(short)}</summary><p>{escape(says)}</p>'
-        f"{tables}<ul>{meanings}</ul>"
-        f"<p>Means over {escape(where)}.</p></details>"
-    )
-
-
-def _figures(arrangement: str, rows: dict[str, dict[str, float]]) -> str:
-    """A table: a map's and the controls' figures in one arrangement."""
-    header = "".join(f'<th scope="col">{m}</th>' for m in trust_card.JUDGED)
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{figures[m]:.2f}</td>" for m in trust_card.JUDGED)
-        + "</tr>"
-        for name, figures in rows.items()
-    )
-    return (
-        f'<table><thead><tr><th scope="col">{arrangement}</th>{header}</tr></thead>'
-        f"<tbody>{body}</tbody></table>"
-    )
+def _trust(card: Mapping[str, Any], e: Explanation) -> dict[str, Any] | None:
+    """What the trust card says of a head's maps by a method; None where it was not measured."""
+    head, method = e.prediction.attribute, e.method
+    if not (says := trust_card.summary(card, head, method)):
+        return None
+    return {
+        "badge": trust_card.badge(card, head, method),
+        "summary": says,
+        "compared": trust_card.compared(card, head, method),
+        "measures": trust_card.JUDGED,
+        "meanings": trust_card.MEANINGS,
+        "where": f"{trust_card.photos(card, head)} photos of the {card['split']} split",
+    }
 
 
 def _shrink(photo: np.ndarray) -> np.ndarray:
@@ -289,7 +223,3 @@ def _shrink(photo: np.ndarray) -> np.ndarray:
         return photo
     size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
-
-
-def percent(probability: float) -> str:
-    return f"{100 * probability:.1f} %"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from html import escape
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 
-from demo.views.cards import Analysis, percent
+from demo.views.cards import Analysis
+from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
 from fashion_xai.maps.geometry import blurred
@@ -73,7 +74,7 @@ def compare(
     before: ForwardPass,
     read: Callable[[np.ndarray], ForwardPass],
     changed: np.ndarray,
-) -> str:
+) -> Markup:
     """The answers before and after as an HTML table.
 
     Args:
@@ -85,17 +86,14 @@ def compare(
     rows = []
     for attribute, was in old.items():
         now = new[attribute]
-        left = float(now.probabilities[was.index])
-        other = f"now {escape(now.label)} {percent(now.probability)}"
-        if now.label == was.label:
-            other = ""
+        other = "" if now.label == was.label else f"now {now.label} {percent(now.probability)}"
         rows.append(
-            f'<tr data-attribute="{attribute}"><th scope="row">{attribute}</th>'
-            f"<td>{escape(was.label)}</td><td>{percent(was.probability)} → {percent(left)}</td>"
-            f"<td>{other}</td></tr>"
+            {
+                "attribute": attribute,
+                "label": was.label,
+                "before": percent(was.probability),
+                "after": percent(float(now.probabilities[was.index])),
+                "now": other,
+            }
         )
-    return (
-        '<table class="whatif"><thead><tr><th scope="col">head</th><th scope="col">answer</th>'
-        '<th scope="col">before → after</th><th scope="col"></th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+    return render("whatif", rows=rows)

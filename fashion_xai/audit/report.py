@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from tqdm import tqdm
 
 from fashion_xai.audit import confusions, gallery
@@ -89,7 +89,7 @@ def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
 _EMPTY = pd.DataFrame({"attribute": []})
 
 
-def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> Markup:
     summary = audit.summary
     side = f" of the {summary['split']} split" if summary["split"] else ""
     rows = []
@@ -115,7 +115,7 @@ def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]
         "its maps",
     ]
     left = f" {summary['rejected']:,} rows were left out; rejected.csv names them."
-    return "\n".join(
+    return html.joined(
         [
             html.paragraph(
                 f"{summary['audited']:,} products{side}.{left if summary['rejected'] else ''} "
@@ -138,7 +138,7 @@ def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
     return card.get("metrics", {}).get("test", {}).get("heads", {})
 
 
-def _label_issues(audit: Audit, issues: pd.DataFrame) -> str:
+def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
     rows = [
         [s.id, s.attribute, s.label, s.suggested, f"{s.score:.2f}", s.reasons]
         for s in issues[:ROWS].itertuples()
@@ -149,7 +149,7 @@ def _label_issues(audit: Audit, issues: pd.DataFrame) -> str:
         photo = audit.photo(s.id)
         if photo is not None:
             photos.append((photo, f"{s.id} · {s.attribute}: {s.label} → {s.suggested}?"))
-    return "\n".join(
+    return html.joined(
         [
             html.heading("Label issues"),
             html.paragraph(
@@ -161,23 +161,22 @@ def _label_issues(audit: Audit, issues: pd.DataFrame) -> str:
     )
 
 
-def _matrix(audit: Audit, head: str) -> str:
+def _matrix(audit: Audit, head: str) -> Markup:
     true, predicted = confusions.answers(audit.table, head)
     return _drawn(true, predicted, f"Errors of {head}") or html.paragraph("Not a single error.")
 
 
-def _drawn(true: np.ndarray, predicted: np.ndarray, title: str) -> str:
+def _drawn(true: np.ndarray, predicted: np.ndarray, title: str) -> Markup:
     """The matrix of the labels with most errors as a picture; '' where there is no error."""
     labels = confusions.worst_labels(true, predicted, LABELS)
     if not labels:
-        return ""
+        return Markup()
     frame = confusions.matrix(true, predicted, labels, diagonal=False)
-    uri = html.data_uri(confusion_matrix.draw(frame, title), ".png")
     what = f"{title}: true labels down, predicted ones across"
-    return f'<img class="figure" src="{uri}" alt="{escape(what, quote=True)}">'
+    return html.drawing(confusion_matrix.draw(frame, title), what)
 
 
-def _pairs_table(found: pd.DataFrame) -> str:
+def _pairs_table(found: pd.DataFrame) -> Markup:
     rows = [
         [p.true, p.predicted, p.count, f"{100 * p.rate:.1f}", p.reverse, p.kind]
         for p in found[:ROWS].itertuples(name="Pair")
@@ -186,7 +185,7 @@ def _pairs_table(found: pd.DataFrame) -> str:
     return html.table(header, rows, f"Confused pairs ({len(found)})")
 
 
-def _rolled(audit: Audit) -> list[str]:
+def _rolled(audit: Audit) -> list[Markup]:
     """articleTypes under their subCategories: how many errors stay among neighbours."""
     true, predicted = confusions.answers(audit.table, CATEGORY_PATH[2])
     parts = []
@@ -201,7 +200,7 @@ def _rolled(audit: Audit) -> list[str]:
     return parts
 
 
-def _slices(found: pd.DataFrame) -> str:
+def _slices(found: pd.DataFrame) -> Markup:
     chosen = found[found["significant"]]
     rows = [
         [
@@ -222,10 +221,10 @@ def _slices(found: pd.DataFrame) -> str:
     return html.table(header, rows, caption)
 
 
-def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
+def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> Markup:
     true, predicted = pair["true"], pair["predicted"]
     ids = gallery.choose(audit, head, true, predicted, limit=PHOTOS)
-    tiles = "".join(_tile(audit, head, identity) for identity in ids)
+    tiles = [_tile(audit, head, identity) for identity in ids]
     right = []
     for label in (true, predicted):
         for identity in gallery.neighbours(audit, head, ids[0], label, NEIGHBOURS):
@@ -236,16 +235,14 @@ def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> str:
     if mean is not None:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=HEIGHT)
-        tiles = (
-            f'<article class="tile">{html.figure(drawn, "their mean difference")}</article>' + tiles
-        )
-    return "\n".join(
+        tiles.insert(0, html.tile([html.figure(drawn, "their mean difference")]))
+    return html.joined(
         [
             html.heading(f"{true} taken for {predicted} ({pair['count']})", 3),
             html.paragraph(off) if off else "",
-            f'<div class="tiles">{tiles}</div>',
+            html.tiles(tiles),
             html.paragraph("Right answers that look like the first one:") if right else "",
-            f'<div class="tiles">{"".join(right)}</div>',
+            html.tiles(right),
         ]
     )
 
@@ -263,37 +260,32 @@ def _off_product(audit: Audit, head: str, true: str, predicted: str) -> str:
     )
 
 
-def _tile(audit: Audit, head: str, identity: str) -> str:
+def _tile(audit: Audit, head: str, identity: str) -> Markup:
     t = gallery.tile(audit, head, identity)
     words = {kind: text.format(true=t.true, predicted=t.predicted)
              for kind, text in gallery.WHAT.items()}  # fmt: skip
-    pictures = "".join(
+    pictures = [
         html.figure(gallery.picture(audit, head, identity, kind, HEIGHT), words[kind])
         for kind in gallery.WHAT
-    )
+    ]
     gap = "" if t.gap is None else f", {t.gap:+.2f} logits"
     caption = (
         f"{t.id}: {t.title} — {t.predicted} {t.probability:.0%}, "
         f"{t.true} {t.true_probability:.0%}{gap}"
     )
-    return (
-        f'<article class="tile"><div class="row">{_photo(audit, identity)}{pictures}</div>'
-        f"<p>{escape(_short(caption))}</p></article>"
-    )
+    return html.tile([_photo(audit, identity), *pictures], _short(caption))
 
 
-def _right(audit: Audit, head: str, identity: str) -> str:
+def _right(audit: Audit, head: str, identity: str) -> Markup:
     t = gallery.tile(audit, head, identity)
     own = html.figure(gallery.picture(audit, head, identity, "map", HEIGHT), "its map")
-    return (
-        f'<article class="tile"><div class="row">{_photo(audit, identity)}{own}</div>'
-        f"<p>{escape(_short(f'{t.id}: {t.title} — {t.predicted}, right'))}</p></article>"
-    )
+    words = _short(f"{t.id}: {t.title} — {t.predicted}, right")
+    return html.tile([_photo(audit, identity), own], words)
 
 
-def _photo(audit: Audit, identity: str) -> str:
+def _photo(audit: Audit, identity: str) -> Markup:
     photo = audit.photo(identity)
-    return "" if photo is None else html.figure(gallery.resized(photo, HEIGHT), "the photo")
+    return Markup() if photo is None else html.figure(gallery.resized(photo, HEIGHT), "the photo")
 
 
 def _short(text: str, most: int = 240) -> str:

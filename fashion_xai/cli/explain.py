@@ -6,17 +6,14 @@ import argparse
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import shared
-from fashion_xai.data import images
 from fashion_xai.data.files import write
 from fashion_xai.data.labels import ATTRIBUTES
 from fashion_xai.maps import methods
-from fashion_xai.models.outputs import Explanation
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import overlay
 from fashion_xai.viz.contact_sheet import contact_sheet, gallery, peak_of
@@ -89,16 +86,15 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     rows = []
     stems: set[str] = set()
-    for name, forward_pass in tqdm(
+    for name, photo, forward_pass in tqdm(
         shared.forward_passes(classifier, args.images),
         total=len(args.images),
         unit="photo",
         disable=None,
     ):
-        if forward_pass is None:
+        if photo is None or forward_pass is None:
             continue
         stem = _unused(Path(name).stem, stems)
-        photo = images.load(name)
         maps = list(
             classifier.explanations(forward_pass, chosen, None, against, args.method).values()
         )
@@ -122,7 +118,16 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             file = args.out / f"{stem}.{e.prediction.attribute}.png"
             write(file, overlay.png(picture))
             says = trust_card.summary(card, e.prediction.attribute, e.method)
-            rows.append({"image": name, "picture": file.name, **_row(e, says)})
+            rows.append(
+                {
+                    "image": name,
+                    "picture": file.name,
+                    "label": e.prediction.label,
+                    "probability": e.prediction.probability,
+                    "trust": says,
+                    **e.to_json(),
+                }
+            )
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
     print(f"{len(rows)} maps of {len(stems)} photos in {args.out}")
     return int(len(stems) < len(args.images))
@@ -146,21 +151,3 @@ def _unused(stem: str, taken: set[str]) -> str:
         name, n = f"{stem}-{n}", n + 1
     taken.add(name)
     return name
-
-
-def _row(e: Explanation, says: str) -> dict[str, Any]:
-    return {
-        "attribute": e.prediction.attribute,
-        "label": e.prediction.label,
-        "probability": e.prediction.probability,
-        "target": e.target,
-        "against": e.against,
-        "method": e.method,
-        "layer": e.layer,
-        "unit": f"{methods.METHODS[e.method].unit} per cell",
-        "evidence_for": e.evidence_for,
-        "evidence_against": e.evidence_against,
-        "trust": says,
-        "heatmap": e.heatmap.tolist(),
-        "box": e.box._asdict(),
-    }

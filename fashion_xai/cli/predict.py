@@ -21,7 +21,7 @@ def add(commands) -> None:
 def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     """Print a line a photo; 1 if some photo could not be used."""
     failed = False
-    for name, forward_pass in shared.forward_passes(classifier, args.images):
+    for name, _, forward_pass in shared.forward_passes(classifier, args.images):
         if forward_pass is None:
             failed = True
             continue
@@ -29,8 +29,8 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         if args.json:
             answer: dict[str, Any] = {
                 p.attribute: [
-                    {"label": label, "probability": round(q, 6)}
-                    for label, q in classifier.top(p, 3)
+                    {**one, "probability": round(one["probability"], 6)}
+                    for one in p.to_json()["top3"]
                 ]
                 for p in predictions.values()
             }

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
@@ -42,8 +44,9 @@ def method(text: str) -> str:
 
 def forward_passes(
     classifier: FashionClassifier, names: list[str]
-) -> Iterator[tuple[str, ForwardPass | None]]:
-    """One forward pass per batch; a photo that cannot be used is named on stderr and gives None."""
+) -> Iterator[tuple[str, np.ndarray | None, ForwardPass | None]]:
+    """Each photo's name, pixels and forward pass, one pass per batch; of a photo that cannot be
+    used the name only, and a line on stderr with the reason."""
     for start in range(0, len(names), classifier.batch_size):
         batch = names[start : start + classifier.batch_size]
         photos = {}
@@ -52,8 +55,8 @@ def forward_passes(
                 photos[name] = images.load(name)
             except ImageError as error:
                 print(f"error: {name}: {error}", file=sys.stderr)
-        forward_passes = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
-        yield from ((name, forward_passes.get(name)) for name in batch)
+        made = dict(zip(photos, classifier.read(list(photos.values())), strict=True))
+        yield from ((name, photos.get(name), made.get(name)) for name in batch)
 
 
 def check_heads(classifier: FashionClassifier, heads: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class Prediction:
         probabilities: float32 (n_labels,), sums to 1.
         logits: float32 (n_labels,), before the temperature.
         raw_label: what the head says alone; differs from ``label`` where the heads disagreed.
+        labels: the head's vocabulary, in the order of ``probabilities``.
     """
 
     attribute: str
@@ -31,9 +33,21 @@ class Prediction:
     probabilities: np.ndarray
     logits: np.ndarray
     raw_label: str
+    labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
         _freeze(self.probabilities, self.logits)
+
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
+        """The answer, then the most probable other labels, k in all, with their probabilities."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        best = [self.index, *(i for i in order if i != self.index)][:k]
+        return [(self.labels[i], float(self.probabilities[i])) for i in best]
+
+    def to_json(self) -> dict[str, Any]:
+        """``label``, ``probability``, and ``top3`` with both of the three best labels."""
+        top = [{"label": label, "probability": p} for label, p in self.top(3)]
+        return {"label": self.label, "probability": self.probability, "top3": top}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +60,7 @@ class Explanation:
         against: the label it is compared with, or None.
         method: its name in ``methods.METHODS``, which states the map's unit.
         layer: the layer whose features are explained.
+        unit: of a cell.
         heatmap: float32 (h, w), raw. For "gradcam" in logits per cell: its sum plus the head's
             bias is the target's logit (with ``against``: the difference of both). For
             "gradcam-odds" and "gradcam-odds-guided" less the rivals' mean logit, see
@@ -58,6 +73,7 @@ class Explanation:
     against: str | None
     method: str
     layer: str
+    unit: str
     heatmap: np.ndarray
     box: Box
 
@@ -73,6 +89,28 @@ class Explanation:
     def evidence_against(self) -> float:
         """Sum of the negative cells, ≤ 0, in the map's unit (Grad-CAM: logits)."""
         return float(self.heatmap[self.heatmap < 0].sum())
+
+    def to_json(self, decimals: int | None = None) -> dict[str, Any]:
+        """What is explained, in which unit, and the raw cells.
+
+        Args:
+            decimals: of the cells; None for all of float32.
+        """
+        cells = self.heatmap
+        if decimals is not None:
+            cells = np.round(cells.astype(np.float64), decimals)
+        return {
+            "attribute": self.prediction.attribute,
+            "target": self.target,
+            "against": self.against,
+            "method": self.method,
+            "layer": self.layer,
+            "unit": f"{self.unit} per cell",
+            "evidence_for": self.evidence_for,
+            "evidence_against": self.evidence_against,
+            "heatmap": cells.tolist(),
+            "box": self.box._asdict(),
+        }
 
 
 @dataclass(frozen=True, eq=False)

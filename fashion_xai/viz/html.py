@@ -1,4 +1,7 @@
-"""A self-contained HTML page: tables, figures and photos in one file that needs no network."""
+"""A self-contained HTML page: tables, figures and photos in one file that needs no network.
+
+All is made by Jinja templates that escape what they are given; a ``Markup`` is HTML already.
+"""
 
 from __future__ import annotations
 
@@ -6,106 +9,104 @@ import base64
 import io
 import re
 from collections.abc import Iterable, Sequence
-from html import escape
+from pathlib import Path
 
 import cv2
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-STYLE = """
-:root {color-scheme: light}
-body {font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
-      color: #1c1c1e; background: #fff}
-h1 {font-size: 1.7rem} h2 {font-size: 1.25rem; margin-top: 2.4rem} h3 {font-size: 1.05rem}
-table {border-collapse: collapse; margin: .6rem 0} caption {text-align: left; font-weight: 600}
-th, td {padding: .2rem .7rem; border-bottom: 1px solid #ddd; text-align: left}
-td.n {text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums}
-img.figure {max-width: 100%; height: auto}
-.sheet {display: flex; flex-wrap: wrap; gap: .6rem}
-.sheet figure {margin: 0; width: 7.5rem; break-inside: avoid}
-.sheet img {width: 100%; border: 1px solid #ddd}
-.sheet figcaption {font-size: .75rem; line-height: 1.25; overflow-wrap: anywhere}
-.tiles {display: flex; flex-wrap: wrap; gap: .8rem}
-.tile {border: 1px solid #ddd; border-radius: 6px; padding: .5rem; break-inside: avoid}
-.tile .row {display: flex; gap: .4rem} .tile figure {margin: 0; width: 120px}
-.tile img {width: 120px} .tile figcaption {font-size: .72rem; line-height: 1.2; color: #444}
-.tile p {font-size: .78rem; margin: .3rem 0 0; max-width: 32rem; overflow-wrap: anywhere}
-.scroll {overflow-x: auto} .note {color: #555}
-@media print {body {margin: 0; max-width: none} h2 {break-after: avoid}}
-"""
 
+def templates(folder: Path) -> Environment:
+    """The templates of a folder; whatever they are given is escaped, a missing name is an error."""
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+_TEMPLATES = templates(Path(__file__).parent / "templates")
+_PARTS = _TEMPLATES.get_template("parts.html").module
 
 _NUMBERS = re.compile(r"[\d.,–−% -]*\d[\d.,–−% -]*")
 """Cells of digits only, spans such as 88.2–93.8 too: aligned right."""
 
 
-def page(title: str, *parts: str) -> str:
-    """A whole document. ``parts`` are HTML: whatever comes from data must be escaped by now."""
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f"<body><main><h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</main></body></html>\n"
-    )
+def page(title: str, *parts: str) -> Markup:
+    """A whole document. Parts that are no ``Markup`` are text, and escaped."""
+    return Markup(_TEMPLATES.get_template("page.html").render(title=title, parts=parts))
 
 
-def paragraph(text: str) -> str:
-    """Plain text as a paragraph."""
-    return f"<p>{escape(text)}</p>"
+def joined(parts: Iterable[str]) -> Markup:
+    """Parts in a row; those that are no ``Markup`` are escaped."""
+    return Markup("\n").join(parts)
 
 
-def heading(text: str, level: int = 2) -> str:
+def paragraph(text: str) -> Markup:
+    """Text as a paragraph."""
+    return _PARTS.paragraph(text)  # type: ignore[attr-defined]
+
+
+def heading(text: str, level: int = 2) -> Markup:
     """A heading; 2 for a section, 3 inside one."""
-    return f"<h{level}>{escape(text)}</h{level}>"
+    return _PARTS.heading(text, level)  # type: ignore[attr-defined]
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Text or numbers as a table; numbers are aligned right. Everything is escaped."""
-    top = "".join(f'<th scope="col">{escape(str(x))}</th>' for x in header)
-    body = "".join("<tr>" + "".join(_cell(x) for x in row) + "</tr>" for row in rows)
-    named = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return (
-        f'<div class="scroll" tabindex="0"><table>{named}<thead><tr>{top}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
+    """Text or numbers as a table; numbers are aligned right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    return _PARTS.table(header, cells, caption)  # type: ignore[attr-defined]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> tuple[str, bool]:
+    """A cell's text, and whether it is a number."""
     if isinstance(value, float):  # numpy's float64 is one
         text = f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
     else:
         text = f"{value:,}" if isinstance(value, int | np.integer) else str(value)
-    return f'<td class="n">{text}</td>' if _NUMBERS.fullmatch(text) else f"<td>{escape(text)}</td>"
+    return text, bool(_NUMBERS.fullmatch(text))
 
 
-def folded(summary: str, inside: str) -> str:
+def folded(summary: str, inside: Markup) -> Markup:
     """HTML that is closed at first, for what is long."""
-    return f"<details><summary>{escape(summary)}</summary>{inside}</details>"
+    return _PARTS.folded(summary, inside)  # type: ignore[attr-defined]
 
 
-def image(png: bytes, alt: str) -> str:
+def image(png: bytes, alt: str) -> Markup:
     """An encoded PNG as part of the page."""
-    data = base64.b64encode(png).decode()
-    return f'<img class="figure" src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+    uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return _PARTS.image(uri, alt)  # type: ignore[attr-defined]
 
 
-def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> str:
+def sheet(photos: Iterable[tuple[np.ndarray, str]]) -> Markup:
     """A contact sheet of (uint8 RGB photo, caption) pairs."""
-    figures = [
-        f'<figure><img src="{data_uri(photo)}" alt="{escape(caption)}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
-        for photo, caption in photos
-    ]
-    return f'<div class="sheet">{"".join(figures)}</div>'
+    shown = [(data_uri(photo), caption) for photo, caption in photos]
+    return _PARTS.sheet(shown)  # type: ignore[attr-defined]
 
 
-def figure(picture: np.ndarray | None, words: str) -> str:
+def figure(picture: np.ndarray | None, words: str) -> Markup:
     """A picture with its caption, or '' for none."""
     if picture is None:
-        return ""
-    return (
-        f'<figure><img src="{data_uri(picture)}" alt="{escape(words, quote=True)}">'
-        f"<figcaption>{escape(words)}</figcaption></figure>"
-    )
+        return Markup()
+    return _PARTS.figure(data_uri(picture), words)  # type: ignore[attr-defined]
+
+
+def drawing(picture: np.ndarray, alt: str) -> Markup:
+    """A uint8 RGB picture with text or lines in it, without loss."""
+    return _PARTS.image(data_uri(picture, ".png"), alt)  # type: ignore[attr-defined]
+
+
+def tile(pictures: Iterable[Markup], words: str = "") -> Markup:
+    """Figures of one product side by side, and words below."""
+    return _PARTS.tile(Markup().join(pictures), words)  # type: ignore[attr-defined]
+
+
+def tiles(parts: Iterable[Markup]) -> Markup:
+    """Tiles, as many in a row as there is room for."""
+    return _PARTS.tiles(Markup().join(parts))  # type: ignore[attr-defined]
 
 
 def data_uri(picture: np.ndarray, suffix: str = ".jpg") -> str:

@@ -111,7 +111,7 @@ def test_a_file_named_several_times_counts_once_and_nobody_is_waited_for(tools, 
     assert len(run(tools, bag, bag, bag)) == 1
     asked = iter([True, False])
     with pytest.raises(QueueFull, match="Nobody waits"):
-        run(tools, bag, photos / "shoe.png", resumes=lambda: next(asked))
+        run(tools, bag, photos / "shoe.png", wanted=lambda: next(asked))
     with pytest.raises(ImageError, match="no longer here"):
         run(tools, photos / "gone.png")
 

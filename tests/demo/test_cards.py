@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from html import unescape
 
@@ -44,6 +45,11 @@ def test_what_is_kept_holds_no_other_photo(small, path):
     np.testing.assert_array_equal(kept.features, first.features)
 
 
+def card(classifier, analysis, attribute, target=None, method=methods.DEFAULT, against=None):
+    maps = cards.explain(classifier, analysis, method, {attribute: target}, {attribute: against})
+    return cards.card(classifier, maps[attribute])
+
+
 def shown_map(html: str) -> dict:
     """What ``cards.js`` is given: cells, box, size."""
     return json.loads(unescape(re.search(r'data-map="([^"]+)"', html)[1]))
@@ -54,7 +60,7 @@ def test_a_card_shows_the_prediction_and_the_map(small, path):
     assert analysis.photo.shape == (480, 160, 3)
     (expected,) = small.predict([path])
     for attribute in ATTRIBUTES:
-        html = cards.card(small, analysis, attribute)
+        html = card(small, analysis, attribute)
         best, *others = small.top(expected[attribute], 3)
         assert f"<b>{best[0]}</b><span>{100 * best[1]:.1f} %</span>" in html
         assert all(f"<span>{label}</span>" in html for label, _ in others)
@@ -73,7 +79,7 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
     analysis = analyse(small, path)
     monkeypatch.setattr(small, "read", None)  # a forward pass would fail
     shown = {
-        label: cards.card(small, analysis, "articleType", label)
+        label: card(small, analysis, "articleType", label)
         for label in small.vocabulary.labels["articleType"]
     }
     heats = [str(shown_map(html)["cells"]) for html in shown.values()]
@@ -83,7 +89,7 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
 
 def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monkeypatch):
     analysis = analyse(small, path)
-    shown = {m: cards.card(small, analysis, "season", None, m) for m in methods.CLOSED}
+    shown = {m: card(small, analysis, "season", None, m) for m in methods.CLOSED}
     assert len({str(shown_map(html)["cells"]) for html in shown.values()}) == len(shown)
     assert all("Not measured how faithful this map is." in html for html in shown.values())
     better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust_card.JUDGED}
@@ -94,49 +100,51 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
         | {"layercam": {m: {"mean": 0.75} for m in trust_card.JUDGED}},
     }
     figures = {a: {"season": head} for a in trust_card.ARRANGEMENTS}
-    card = {"photos": 7, "split": "test", "figures": figures}
-    monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=card))
-    html = cards.card(small, analysis, "season", None, "layercam")
+    measured = {"photos": 7, "split": "test", "figures": figures}
+    monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=measured))
+    html = card(small, analysis, "season", None, "layercam")
     assert "placed anywhere: better than every map" in html and "7 photos" in html
     assert "<summary>trust: beats 5 of 5 controls placed, 5 of 5 centred</summary>" in html
     assert '<th scope="row">this map</th><td>0.75</td>' in html
     assert '<th scope="row">a blob in the centre</th><td>0.12</td>' in html
-    assert "Not measured" in cards.card(small, analysis, "season", None, "gradcam")
+    assert "Not measured" in card(small, analysis, "season", None, "gradcam")
 
 
 def test_no_positive_evidence_is_said(small, path):
     analysis = analyse(small, path)
     e = small.explanations(analysis.forward_pass)["gender"]
-    weak = type(e)(e.prediction, e.target, None, e.method, e.layer, -np.abs(e.heatmap), e.box)
-    assert cards._evidence(weak).startswith("No positive evidence for")
+    weak = replace(e, heatmap=-np.abs(e.heatmap))
+    assert f"No positive evidence for <b>{e.target}</b> anywhere" in cards.card(small, weak)
 
 
 def test_rather_than_one_label_is_the_signed_difference(small, path):
     analysis = analyse(small, path)
     one, other = small.vocabulary.labels["season"][:2]
-    html = cards.card(small, analysis, "season", one, "gradcam", other)
+    html = card(small, analysis, "season", one, "gradcam", other)
     expected = small.explain(path, "gradcam", targets={"season": one}, against={"season": other})[
         "season"
     ]
     np.testing.assert_allclose(shown_map(html)["cells"], expected.heatmap, atol=1e-3)
     assert 'data-signed="1"' in html and f"<b>{one}</b> rather than <b>{other}</b>" in html
-    assert "data-signed" not in cards.card(small, analysis, "season", one, "gradcam")
+    assert "data-signed" not in card(small, analysis, "season", one, "gradcam")
 
 
 def test_what_is_saved_is_what_is_shown(small, path):
     analysis = analyse(small, path)
-    maps = [cards.explain(small, analysis, a, None, "layercam", None) for a in ATTRIBUTES]
+    maps = cards.explain(small, analysis, "layercam")
     png, text = cards.sheet_and_json(small, analysis, maps)
     assert Image.open(io.BytesIO(png)).format == "PNG"
     found = json.loads(text)
     assert list(found["maps"]) == list(ATTRIBUTES)
-    np.testing.assert_allclose(found["maps"]["gender"]["heatmap"], maps[0].heatmap, atol=1e-4)
-    page = cards.result_page(small, analysis, maps)
+    np.testing.assert_allclose(
+        found["maps"]["gender"]["heatmap"], maps["gender"].heatmap, atol=1e-4
+    )
+    page = cards.result_page(small, analysis, list(maps.values()))
     assert page.count("<figure>") == 6 and "http" not in page
 
 
 def test_choices_are_all_labels_best_first(small, path):
-    options = cards.choices(small, analyse(small, path))
+    options = cards.choices(cards.explain(small, analyse(small, path)))
     (expected,) = small.predict([path])
     for attribute, pairs in options.items():
         assert sorted(label for _, label in pairs) == list(small.vocabulary.labels[attribute])
@@ -153,7 +161,7 @@ def test_labels_are_shown_inert(small, path):
         small.bundle.model, Vocabulary(labels), small.taxonomy, small.bundle.card,
         small.bundle.folder,
     ))  # fmt: skip
-    html = cards.card(strange, analysis, "gender", evil)
+    html = card(strange, analysis, "gender", evil)
     assert evil not in html and "&lt;img src=x" in html
     assert "<script>" not in cards.message("<script>")
 
@@ -171,3 +179,19 @@ def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path
     assert cards.doubt(small, analysis) == ""
     assert cards.answer(doubtful, analysis.forward_pass)["one_product"] is False
     assert cards.answer(small, analysis.forward_pass)["one_product"] is None
+
+
+def test_six_cards_cost_one_call_and_the_api_none_more(small, path, monkeypatch):
+    """The category heads are decoded once and each map is made once, pictures included."""
+    analysis, calls = analyse(small, path), Counter()
+    for name in ("predictions", "explanations"):
+        made = getattr(small, name)
+        monkeypatch.setattr(
+            small, name, lambda *a, made=made, name=name: calls.update([name]) or made(*a)
+        )
+    maps = cards.explain(small, analysis)
+    shown = [cards.card(small, e) for e in maps.values()]
+    reply = cards.answer(small, analysis.forward_pass, maps)
+    pictures = cards.overlays(small, analysis, maps)
+    assert len(shown) == len(reply["maps"]) == len(pictures) == 6
+    assert calls == {"predictions": 1, "explanations": 1}

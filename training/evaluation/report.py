@@ -15,6 +15,7 @@ from fashion_xai.data import files
 matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
+from markupsafe import Markup
 from sklearn.metrics import precision_recall_fscore_support
 
 from fashion_xai.classifier import FashionClassifier
@@ -101,7 +102,7 @@ def confusions(
     ]
 
 
-def overview(figures: Mapping[str, Any], split: str) -> str:
+def overview(figures: Mapping[str, Any], split: str) -> Markup:
     """All heads in one table, and the photos made harder."""
     columns = (
         "accuracy %|95 %|macro-F1|95 % |weighted F1|balanced acc. %|top-3 %|ECE %|ECE % at best"
@@ -143,7 +144,7 @@ def overview(figures: Mapping[str, Any], split: str) -> str:
         parts.append(
             html.table(["photos", *heads, "all right"], rows, "Accuracy % on photos made harder")
         )
-    return "\n".join(parts)
+    return html.joined(parts)
 
 
 def reliability(predictions: LabelledPredictions, attribute: str, bins: int = 10):
@@ -183,13 +184,13 @@ def f1_by_support(classes: Mapping[str, Mapping[str, float]], attribute: str):
     return figure
 
 
-def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
+def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Markup:
     rows = [[c["true"], c["predicted"], c["count"], _percent(c["share"])] for c in pairs]
     header = ["true", "predicted", "products", "% of the true label"]
     return html.table(header, rows, "Most frequent confusions")
 
 
-def class_table(classes: Mapping[str, Mapping[str, float]]) -> str:
+def class_table(classes: Mapping[str, Mapping[str, float]]) -> Markup:
     rows = [
         [label, c["support"], c["precision"], c["recall"], c["f1"]]
         for label, c in sorted(classes.items(), key=lambda item: -item[1]["support"])
@@ -204,7 +205,7 @@ def sheets(
     products: Sequence[Product],
     predictions: LabelledPredictions,
     attribute: str,
-) -> str:
+) -> Markup:
     """Photos of the most frequent confusions, most confident first."""
     labels = classifier.vocabulary.labels[attribute]
     y, x = predictions.truth[attribute], predictions.predicted[attribute]
@@ -225,7 +226,7 @@ def sheets(
             html.heading(f"{pair['true']} taken for {pair['predicted']}", 3),
             html.sheet(photos),
         ]
-    return "\n".join(parts)
+    return html.joined(parts)
 
 
 def _percent(share: float) -> str:
