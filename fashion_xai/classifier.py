@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
 from os import PathLike
 from typing import Any
 
@@ -87,20 +88,17 @@ class FashionClassifier:
         """Height and width of the network's input."""
         return self.bundle.size
 
-    def read(self, photos: Sequence[ImageLike]) -> Iterator[ForwardPass]:
-        """One forward pass per ``batch_size`` photos.
+    def read(self, photos: Iterable[ImageLike]) -> Iterator[ForwardPass]:
+        """One forward pass per ``batch_size`` photos, which are taken as they are needed.
 
         Raises:
             images.ImageError: a photo cannot be used; the message says which.
         """
-        for start in range(0, len(photos), self.batch_size):
-            batch = photos[start : start + self.batch_size]
-            yield from self.read_fitted(
-                [
-                    images.letterbox(_load(photo, start + i, len(photos)), self.size)
-                    for i, photo in enumerate(batch)
-                ]
-            )
+        total = len(photos) if isinstance(photos, Sized) else None
+        waiting = enumerate(photos)
+        while batch := list(islice(waiting, self.batch_size)):
+            loaded = [_load(photo, place, total) for place, photo in batch]
+            yield from self.read_fitted([images.letterbox(x, self.size) for x in loaded])
 
     def read_fitted(self, fitted: Sequence[tuple[np.ndarray, images.Box]]) -> list[ForwardPass]:
         """One forward pass over photos that ``images.letterbox`` has fitted already."""
@@ -273,11 +271,12 @@ def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], 
     return list(photos), False
 
 
-def _load(photo: ImageLike, position: int, total: int) -> np.ndarray:
+def _load(photo: ImageLike, position: int, total: int | None) -> np.ndarray:
     try:
         return images.load(photo)
     except images.ImageError as error:
         if total == 1:
             raise
         name = f" ({photo})" if isinstance(photo, str | PathLike) else ""
-        raise images.ImageError(f"Photo {position + 1} of {total}{name}: {error}") from error
+        of = "" if total is None else f" of {total}"
+        raise images.ImageError(f"Photo {position + 1}{of}{name}: {error}") from error

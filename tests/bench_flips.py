@@ -14,7 +14,7 @@ from fashion_xai import FashionClassifier
 from fashion_xai.audit import engine
 from fashion_xai.audit.results import Audit
 from fashion_xai.data.catalogue import Catalogue
-from fashion_xai.data.split import read_split
+from fashion_xai.data.split import read_split, rows_in
 from fashion_xai.models.bundle import SPLIT
 
 FIRST = 0.05
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     classifier, catalogue = FashionClassifier.load(), Catalogue(args.data)
     split = read_split(classifier.bundle.folder / SPLIT)
-    test = [i for i, p in enumerate(catalogue.products) if split.get(p.id) == "test"]
+    test = rows_in(catalogue.products, split, "test").tolist()
     rng, labels = np.random.default_rng(0), classifier.vocabulary.labels[args.head]
     flipped = set()
     for i in rng.choice(test, round(args.share * len(test)), replace=False):

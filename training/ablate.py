@@ -21,14 +21,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorF
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
-from fashion_xai.data.split import read_split
+from fashion_xai.data.split import in_split, read_split
 from fashion_xai.models import bundle
 from training import command, config, train
-from training.data import also
-from training.data.packing import allowed, rows_of
+from training.data.labelled import VALIDATION, read_other
+from training.data.packing import allowed
 from training.evaluate import measure, measure_words
 from training.evaluation.corruptions import CORRUPTIONS
-from training.evaluation.predictions import LabelledPredictions, encode_truth, predict_all
+from training.evaluation.predictions import (
+    LabelledPredictions,
+    encode_truth,
+    predict_all,
+    predict_split,
+)
 
 TEACHER = "a teacher beside the labels"
 SINGLE = "labels of several left empty"
@@ -130,8 +135,7 @@ def score(
     classifier = FashionClassifier.load(folder)
     catalogue = Catalogue(settings.data, table=settings.table)
     products = catalogue.products[: settings.limit]
-    rows = rows_of(products, read_split(folder / bundle.SPLIT), "validation")
-    chosen = [products[i] for i in rows]
+    chosen = in_split(products, read_split(folder / bundle.SPLIT), "validation")
     figures = {}
     for name, change in (("plain", None), ("scene", CORRUPTIONS["scene"])):
         seen = predict_all(classifier, catalogue, chosen, change, name)
@@ -149,9 +153,8 @@ def score(
             "products": measured["products"],
         }
     for number, each in enumerate(others, start=1):
-        other = also.read(settings, each, number, [settings.stages[-1].size])
-        chosen = [other.products[i] for i in other.validation_rows]
-        seen = predict_all(classifier, other.catalogue, chosen, name=each.data.name)
+        other = read_other(settings, each, number, [settings.stages[-1].size]).labelled
+        seen = predict_split(classifier, other, VALIDATION)
         truth, _ = encode_truth(classifier.vocabulary, seen.products)
         sets = allowed(classifier.vocabulary, seen.products)
         predictions = LabelledPredictions.of(classifier.decoder, truth, seen.logits, sets)

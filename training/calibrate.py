@@ -19,6 +19,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,17 @@ from fashion_xai import metrics
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.labels import MISSING
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import read_split
+from fashion_xai.data.split import in_split, read_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import OODScore, energies
 from training import command
 from training.data import backgrounds
-from training.data.also import Labelled
-from training.data.packing import allowed, encode, rows_of
+from training.data.corrections import correct
+from training.data.labelled import TRAIN, VALIDATION, Labelled
+from training.data.packing import allowed
 from training.engine.losses import log_prior
 from training.evaluation.ood import OOD_SAMPLES, several
 from training.evaluation.predictions import (
@@ -50,7 +53,7 @@ from training.evaluation.predictions import (
     Seen,
     encode_truth,
     look,
-    predict_all,
+    predict_split,
     resolve,
 )
 
@@ -64,7 +67,7 @@ KEPT, KEPT_OTHER = 0.98, 0.94
 """Share of the validation products, and of another catalogue's, that stays above the threshold of
 abstention: photos taken at home are harder to tell from a room without a product."""
 
-STRANGERS_EACH = 300
+OOD_EACH = 300
 """Pictures of each kind of OOD samples that the threshold is measured on; no more than products."""
 
 FITTED_EACH = 600
@@ -93,92 +96,126 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DATA",
         help="the other catalogues it was trained on",
     )
+    parser.add_argument(
+        "--corrections",
+        type=Path,
+        metavar="CSV",
+        help="annotations of an audit that it was trained with",
+    )
     schema.add_arguments(parser)
     args = parser.parse_args(argv)
 
     def work() -> None:
-        usual = Table.from_json(bundle.read_card(args.bundle).get("table"))
+        loaded = bundle.load(args.bundle)
+        usual = Table.from_json(loaded.card.get("table"))
         catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
-        calibrate(args.bundle, catalogue, [Labelled.of_bundle(args.bundle, x) for x in args.also])
+        split, products = read_split(args.bundle / bundle.SPLIT), catalogue.products
+        if args.corrections:
+            products, _ = correct(products, args.corrections, split)
+        first = Labelled(catalogue, products, split, args.data.name)
+        others = [Labelled.of_bundle(args.bundle, data) for data in args.also]
+        save(calibrate(loaded, first, others))
 
     return command.run(work, "Stopped; nothing was written.")
 
 
-def calibrate(folder: Path, catalogue: Catalogue, others: Sequence[Labelled] = ()) -> None:
-    """Fit on the bundle's validation split and write the bundle anew.
+def calibrate(
+    loaded: bundle.Bundle, first: Labelled, others: Sequence[Labelled] = ()
+) -> bundle.Bundle:
+    """The bundle with what is fitted on its validation split; nothing is written.
 
     Args:
-        folder: of the bundle.
-        catalogue: that it was trained on.
-        others: the other catalogues; their validation products count like the first one's, and
-            the accuracy on each is printed and kept in the card.
+        loaded: its heads' biases are changed in place.
+        first: the catalogue that it was trained on.
+        others: those beside it; their validation products count like the first one's, and the
+            accuracy on each is printed and kept in the card.
 
     Raises:
         ValueError: the catalogue has no product of the training or the validation split.
     """
-    classifier = FashionClassifier.load(folder)
-    split = read_split(folder / bundle.SPLIT)
-    sides = {
-        side: [catalogue.products[i] for i in rows_of(catalogue.products, split, side)]
-        for side in ("train", "validation")
-    }
-    for side, products in sides.items():
-        if not products:
-            raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
-    parts = [predict_all(classifier, catalogue, sides["validation"])]
-    parts += [predict_all(classifier, o.catalogue, o.validation, name=o.name) for o in others]
+    classifier = FashionClassifier(loaded)
+    for name in (TRAIN, VALIDATION):
+        if not in_split(first.products, first.split, name):
+            raise ValueError(f"{first.catalogue.source}: no product of the bundle's {name} split.")
+    parts = [predict_split(classifier, each, VALIDATION) for each in (first, *others)]
     seen = Seen.joined(parts)
     if seen.rejected:
         print(summarise(seen.rejected))
-    used, logits = seen.products, seen.logits
-    ends = np.cumsum([len(part.products) for part in parts]).tolist()
-    truth, _ = encode_truth(classifier.vocabulary, used)
-    frequencies = dict(
-        zip(classifier.attributes, encode(classifier.vocabulary, sides["train"]).T, strict=True)
-    )
-    sets = allowed(classifier.vocabulary, used)
-    known = {a: (y >= 0).any() or (sets is not None and sets[a].any()) for a, y in truth.items()}
-    if unlabelled := [a for a in classifier.attributes if not known[a]]:
-        print(f"Not calibrated, no validation product has a label: {', '.join(unlabelled)}")
-    fits = {
-        a: fit_head(
-            truth[a],
-            logits[a],
-            log_prior(frequencies[a], logits[a].shape[1]),
-            None if sets is None else sets[a],
-        )
-        for a in classifier.attributes
-        if a not in unlabelled
-    }
-    offsets = {a: fits[a]["offset"] if a in fits else 0.0 for a in classifier.attributes}
+    truth, _ = encode_truth(classifier.vocabulary, seen.products)
+    sets = allowed(classifier.vocabulary, seen.products)
+    fits = fit_heads(classifier, seen, truth, sets, first.train)
     print(markdown(fits))
-    adjusted = {a: logits[a] + offsets[a] for a in logits}
+    offsets = {a: fits[a]["offset"] if a in fits else 0.0 for a in classifier.attributes}
 
     def see(pictures: Sequence[np.ndarray]) -> Seen:
         return look(classifier, pictures).shifted(offsets)
 
-    score = fit_ood_score(see, catalogue, sides["train"], others)
+    score = fit_ood_score(see, (first, *others))
+    abstention = fit_abstention(score, see, [p.shifted(offsets) for p in parts], first, others)
+    print(in_words(abstention))
+    ends = np.cumsum([len(part.products) for part in parts]).tolist()
+    logits = seen.shifted(offsets).logits
+    figures = by_catalogue(classifier, truth, logits, sets, ends, others)
+    return _with(loaded, fits, score, abstention, figures)
+
+
+def fit_heads(
+    classifier: FashionClassifier,
+    seen: Seen,
+    truth: Mapping[str, np.ndarray],
+    sets: Mapping[str, np.ndarray] | None,
+    train: Sequence[Product],
+) -> dict[str, dict[str, Any]]:
+    """Attribute → as of :func:`fit_head`; heads without a validation label are named and left out.
+
+    Args:
+        train: products whose labels' frequencies are the prior.
+    """
+    known = {a: (y >= 0).any() or (sets is not None and sets[a].any()) for a, y in truth.items()}
+    if unlabelled := [a for a in classifier.attributes if not known[a]]:
+        print(f"Not calibrated, no validation product has a label: {', '.join(unlabelled)}")
+    trained, _ = encode_truth(classifier.vocabulary, train)
+    fits = {}
+    for a in classifier.attributes:
+        if a in unlabelled:
+            continue
+        labels = seen.logits[a].shape[1]
+        prior = log_prior(np.where(trained[a] < labels, trained[a], MISSING), labels)
+        fits[a] = fit_head(truth[a], seen.logits[a], prior, None if sets is None else sets[a])
+    return fits
+
+
+def fit_abstention(
+    score: OODScore,
+    see: See,
+    parts: Sequence[Seen],
+    first: Labelled,
+    others: Sequence[Labelled],
+) -> dict[str, Any]:
+    """As of :func:`choose_threshold`, for the validation photos of each catalogue in ``parts``."""
+    names = ["products", *(other.name for other in others)]
     own = {
-        name: score.score(part.pooled, part.shifted(offsets).logits)
-        for name, part in zip(["products", *(other.name for other in others)], parts, strict=True)
+        name: score.score(part.pooled, part.logits) for name, part in zip(names, parts, strict=True)
     }
-    photos = [catalogue.photo(product) for product in parts[0].products[:STRANGERS_EACH]]
+    chosen = parts[0].products[:OOD_EACH]
+    photos = [first.catalogue.photo(product) for product in chosen]
     ood_samples = {
         name: score.score(theirs.pooled, theirs.logits)
-        for name, theirs in read_strangers(see, photos, others).items()
+        for name, theirs in read_ood_samples(see, photos, others).items()
     }
-    abstention = choose_threshold(own, ood_samples)
-    print(
-        f"An OOD score under {abstention['threshold']:.2f} is doubted: "
-        + ", ".join(f"{100 * x:.1f} % of {name}" for name, x in abstention["products"].items())
-        + " (validation); "
-        + ", ".join(
-            f"{100 * s['doubted']:.0f} % of {name} (AUROC {s['auroc']:.3f})"
-            for name, s in abstention["ood_samples"].items()
-        )
+    return choose_threshold(own, ood_samples)
+
+
+def in_words(abstention: Mapping[str, Any]) -> str:
+    """What the threshold does, in one sentence."""
+    own = ", ".join(f"{100 * x:.1f} % of {name}" for name, x in abstention["products"].items())
+    theirs = ", ".join(
+        f"{100 * s['doubted']:.0f} % of {name} (AUROC {s['auroc']:.3f})"
+        for name, s in abstention["ood_samples"].items()
     )
-    figures = by_catalogue(classifier, truth, adjusted, sets, ends, others)
-    _write(classifier.bundle, fits, score, abstention, figures)
+    return (
+        f"An OOD score under {abstention['threshold']:.2f} is doubted: {own} (validation); {theirs}"
+    )
 
 
 def by_catalogue(
@@ -272,21 +309,16 @@ def fit_temperature(truth: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
-def fit_ood_score(
-    see: See,
-    catalogue: Catalogue,
-    train: Sequence[Product],
-    others: Sequence[Labelled],
-) -> OODScore:
+def fit_ood_score(see: See, catalogues: Sequence[Labelled]) -> OODScore:
     """The score, fitted on training products of all catalogues against scenery
     (:mod:`training.data.backgrounds`), floors grown from the other catalogues' training photos, and
     several training products."""
     rng = np.random.default_rng(1)
-    places = [(catalogue, train), *((other.catalogue, other.train) for other in others)]
-    photos = [
-        [source.photo(products[i]) for i in rng.permutation(len(products))[:FITTED_EACH]]
-        for source, products in places
-    ]
+    photos = []
+    for each in catalogues:
+        train = each.train
+        order = rng.permutation(len(train))[:FITTED_EACH]
+        photos.append([each.catalogue.photo(train[i]) for i in order])
     without = [*backgrounds.bank(len(photos[0]), seed=1)]
     for theirs in photos[1:]:
         without += [*backgrounds.floors(theirs[: FITTED_EACH // 2], seed=1)]
@@ -313,7 +345,7 @@ def fit_score(products: Seen, ood_samples: Seen) -> OODScore:
     )
 
 
-def read_strangers(
+def read_ood_samples(
     see: See, photos: list[np.ndarray], others: Sequence[Labelled]
 ) -> dict[str, Seen]:
     """What the network says of pictures that show no single product, by their kind.
@@ -323,7 +355,7 @@ def read_strangers(
     rng = np.random.default_rng(0)
     pictures = {name: [make(rng, photos) for _ in photos] for name, make in OOD_SAMPLES.items()}
     for other in others:
-        theirs = [other.catalogue.photo(p) for p in other.validation[:STRANGERS_EACH]]
+        theirs = [other.catalogue.photo(p) for p in other.validation[:OOD_EACH]]
         pictures[f"floors of {other.name}"] = [*backgrounds.floors(theirs, seed=0)]
     return {name: see(them) for name, them in pictures.items()}
 
@@ -332,7 +364,7 @@ def choose_threshold(
     products: Mapping[str, np.ndarray], ood_samples: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """The threshold that keeps ``KEPT`` of the first catalogue's products and ``KEPT_OTHER`` of
-    each other one's, and what it does to each kind of stranger.
+    each other one's, and what it does to each kind of OOD sample.
 
     Args:
         products: name of a catalogue → scores (n,) of its products.
@@ -383,13 +415,14 @@ def _figures(truth: np.ndarray, logits: np.ndarray, temperature: float) -> dict[
     }
 
 
-def _write(
+def _with(
     loaded: bundle.Bundle,
     fits: Mapping[str, Mapping[str, Any]],
     score: OODScore,
     abstention: Mapping[str, Any],
     also: Mapping[str, Any],
-) -> None:
+) -> bundle.Bundle:
+    """The bundle with all that was fitted."""
     for attribute, fit in fits.items():
         head = loaded.model.get_layer(attribute)
         head.bias.assign_add(fit["offset"])
@@ -405,17 +438,28 @@ def _write(
             a: {"strength": strengths[a], "before": fit["before"], "after": fit["after"]}
             for a, fit in fits.items()
         },
-        "abstention": abstention,
+        "abstention": dict(abstention),
         "metrics": {},  # of the uncalibrated heads
     }
     if "also" in card:
         card["also"] = [{k: v for k, v in x.items() if k != "metrics"} for x in card["also"]]
     if also:
         card["also_validation"] = dict(also)
-    split = loaded.folder / bundle.SPLIT
-    theirs = sorted(loaded.folder.glob(bundle.OTHER_SPLIT.format("*")))
+    return replace(loaded, card=card, ood_score=score)
+
+
+def save(made: bundle.Bundle) -> None:
+    """Write a bundle in the place of the one that it was read from, whose splits it keeps."""
+    theirs = sorted(made.folder.glob(bundle.OTHER_SPLIT.format("*")))
     bundle.save(
-        loaded.folder, loaded.model, loaded.vocabulary, loaded.taxonomy, card, split, theirs, score
+        made.folder,
+        made.model,
+        made.vocabulary,
+        made.taxonomy,
+        made.card,
+        made.folder / bundle.SPLIT,
+        theirs,
+        made.ood_score,
     )
 
 

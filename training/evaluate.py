@@ -25,11 +25,11 @@ from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import SPLITS, on_side, read_split
+from fashion_xai.data.split import SPLITS, in_split, read_split
 from fashion_xai.models import bundle
 from training import command
 from training.data import backgrounds
-from training.data.also import Labelled
+from training.data.labelled import Labelled
 from training.data.packing import allowed
 from training.evaluation.corruptions import CORRUPTIONS, before
 from training.evaluation.predictions import (
@@ -156,7 +156,7 @@ def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[
     """The products of the chosen side of the bundle's split of this catalogue."""
     products = catalogue.products
     if args.split != "all":
-        products = on_side(products, read_split(split), args.split)
+        products = in_split(products, read_split(split), args.split)
     if not products:
         raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
     return products[: args.limit]
@@ -295,7 +295,7 @@ def measure_floors(
 ) -> dict[str, Any]:
     """Accuracies in front of floors, and articleType by masterCategory with and without them."""
     other = Labelled.of_bundle(args.bundle, args.floors)
-    photos = [p for p in other.catalogue.products if other.split.get(p.id) == args.split]
+    photos = in_split(other.products, other.split, args.split)
     if not photos:
         raise ValueError(
             f"--floors {args.floors}: expected photos of the side that is measured. Received: none "

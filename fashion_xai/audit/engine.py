@@ -12,9 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +24,15 @@ from tqdm import tqdm
 
 from fashion_xai.audit.label_issues import label_quality
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.data import files, images
+from fashion_xai.data import files
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
 from fashion_xai.data.image_properties import ImageProperties, measure_image
 from fashion_xai.data.labels import CATEGORY_PATH
+from fashion_xai.data.split import in_split
+from fashion_xai.inference import ProductReader, ReadProduct
 from fashion_xai.maps import cams
-from fashion_xai.maps.geometry import stretch
 from fashion_xai.models import bundle
-from fashion_xai.models.outputs import ForwardPass
+from fashion_xai.trust.faithfulness import pointing
 
 PRODUCTS, SUMMARY, REJECTED, PARTS = "products.parquet", "audit.json", "rejected.csv", "parts"
 METHOD = "gradcam-odds"
@@ -47,15 +46,8 @@ EMBEDDING = 96
 
 FORMAT = 1
 
-
-@dataclass(frozen=True)
-class Seen:
-    """One product after decoding, before the forward pass."""
-
-    product: Product
-    canvas: np.ndarray
-    box: images.Box
-    properties: ImageProperties
+PART_FORMAT = 2
+"""Of the parts of an unfinished audit."""
 
 
 def run(
@@ -96,9 +88,9 @@ def run(
     Raises:
         ValueError: no product to audit, or ``out`` holds another audit or is being written to.
     """
-    products = [
-        p for p in catalogue.products if chosen is None or (split or {}).get(p.id) == chosen
-    ]
+    products = catalogue.products
+    if chosen is not None:
+        products = in_split(products, split or {}, chosen)
     if not products:
         raise ValueError(f"{catalogue.source}: no product of the {chosen} split to audit.")
     settings = {
@@ -128,33 +120,47 @@ def _run(
     out: Path,
 ) -> dict[str, Any]:
     parts = _claim(out, settings)
-    started, forward = time.perf_counter(), 0.0
     chunks = [products[i : i + CHUNK] for i in range(0, len(products), CHUNK)]
-    waiting = [n for n in range(len(chunks)) if not _part(parts, n).exists()]
-    done = len(products) - sum(len(chunks[n]) for n in waiting)
-    bar = tqdm(total=len(products), initial=done, unit="photo", desc="audit", smoothing=0.02)
-    for number in waiting:
-        rows: list[dict[str, Any]] = []
-        rejected: list[Rejected] = []
-        for batch in _decoded(catalogue, chunks[number], classifier, rejected):
-            before = time.perf_counter()
-            forward_passes = classifier.read_fitted([(seen.canvas, seen.box) for seen in batch])
-            forward += time.perf_counter() - before
-            rows += _rows(classifier, batch, forward_passes, split, settings["titles"])
-            bar.update(len(batch))
-        bar.update(len(rejected))
-        _write_part(_part(parts, number), rows, rejected, _schema(classifier))
-    bar.close()
-    spent = time.perf_counter() - started
-    summary = _finish(classifier, catalogue, parts, len(chunks), out)
-    summary = {
-        **settings,
-        **summary,
-        "seconds": {"streaming": round(spent, 2), "forward": round(forward, 2)},
-    }
+    seconds = _stream(classifier, catalogue, chunks, parts, split, settings["titles"])
+    _join(classifier, [_part(parts, n) for n in range(len(chunks))], out)
+    rejected = [*catalogue.rejected, *_rejected(parts, len(chunks))]
+    lines = [list(r) for r in rejected]
+    files.write(out / REJECTED, files.csv_text(["row", "id", "reason"], lines))
+    summary = {**settings, **_summary(classifier, out, len(rejected)), "seconds": seconds}
     files.write(out / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     shutil.rmtree(parts)
     return summary
+
+
+def _stream(
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    chunks: Sequence[Sequence[Product]],
+    parts: Path,
+    split: Mapping[str, str],
+    titles: bool,
+) -> dict[str, float]:
+    """Write the parts that are not there yet; the seconds that all and the network took."""
+    started, forward = time.perf_counter(), 0.0
+    waiting = [n for n in range(len(chunks)) if not _part(parts, n).exists()]
+    total = sum(map(len, chunks))
+    done = total - sum(len(chunks[n]) for n in waiting)
+    schema = _schema(classifier)
+    bar = tqdm(total=total, initial=done, unit="photo", desc="audit", smoothing=0.02)
+    for number in waiting:
+        reader = ProductReader(classifier, catalogue, chunks[number], beside=measure_image)
+        tables = []
+        for batch in reader:
+            columns = _columns(classifier, batch, split, titles)
+            arrays = [_array(columns[field.name], field.type) for field in schema]
+            tables.append(pa.Table.from_arrays(arrays, schema=schema))
+            bar.update(len(batch))
+        bar.update(len(reader.rejected))
+        forward += reader.seconds
+        _write_part(_part(parts, number), tables, reader.rejected, schema)
+    bar.close()
+    spent = time.perf_counter() - started
+    return {"streaming": round(spent, 2), "forward": round(forward, 2)}
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -183,6 +189,7 @@ def _claim(out: Path, settings: Mapping[str, Any]) -> Path:
     """The folder of the parts; an audit's folder belongs to one model and one set of products."""
     parts = out / PARTS
     file = parts / "settings.json"
+    settings = {**settings, "parts": PART_FORMAT}
     if file.exists() and json.loads(file.read_text()) != settings:
         raise ValueError(
             f"{out} holds an unfinished audit of another model or other products. "
@@ -197,73 +204,41 @@ def _part(parts: Path, number: int) -> Path:
     return parts / f"{number:06}.parquet"
 
 
-def _decoded(
-    catalogue: Catalogue,
-    products: Sequence[Product],
+def _columns(
     classifier: FashionClassifier,
-    rejected: list[Rejected],
-) -> Iterator[list[Seen]]:
-    """Batches of decoded products; the next one is decoded while the caller works on one."""
-
-    def decode(batch: Sequence[Product]) -> tuple[list[Seen], list[Rejected]]:
-        seen, bad = [], []
-        for product in batch:
-            try:
-                photo = catalogue.photo(product)
-            except images.ImageError as error:
-                bad.append(Rejected(product.row, product.id, str(error)))
-                continue
-            canvas, box = images.letterbox(photo, classifier.size)
-            seen.append(Seen(product, canvas, box, measure_image(photo, canvas, box)))
-        return seen, bad
-
-    size = classifier.batch_size
-    batches = [products[i : i + size] for i in range(0, len(products), size)]
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(decode, batches[0])
-        for following in [*batches[1:], None]:
-            seen, bad = ahead.result()
-            if following is not None:
-                ahead = pool.submit(decode, following)
-            rejected += bad
-            if seen:
-                yield seen
-
-
-def _rows(
-    classifier: FashionClassifier,
-    batch: Sequence[Seen],
-    forward_passes: Sequence[ForwardPass],
+    batch: Sequence[ReadProduct],
     split: Mapping[str, str],
     titles: bool,
-) -> list[dict[str, Any]]:
-    logits = {h: np.stack([r.logits[h] for r in forward_passes]) for h in classifier.attributes}
-    features = np.stack([r.features for r in forward_passes])
+) -> dict[str, Sequence[Any]]:
+    """Name of a column → one value a product."""
+    products = [read.product for read in batch]
+    passes = [read.forward_pass for read in batch]
+    properties: list[ImageProperties] = [read.beside for read in batch]
+    logits = {h: np.stack([f.logits[h] for f in passes]) for h in classifier.attributes}
+    features = np.stack([f.features for f in passes])
     probabilities = classifier.decoder.probabilities(logits)
     predicted = classifier.decoder.labels(probabilities)
-    consistent = _consistent(classifier, {h: p.argmax(1) for h, p in probabilities.items()})
+    alone = {h: p.argmax(1) for h, p in probabilities.items()}
     embedded = features.mean((1, 2)) @ _projection(features.shape[-1])
-    rows = [
-        {
-            "id": seen.product.id,
-            "title": seen.product.title if titles else "",
-            "split": split.get(seen.product.id),
-            **seen.properties.columns(),
-            "one_product": classifier.is_one_product(forward_pass),
-            "consistent": bool(consistent[i]),
-            "embedding": embedded[i].astype(np.float16),
-        }
-        for i, (seen, forward_pass) in enumerate(zip(batch, forward_passes, strict=True))
-    ]
+    columns: dict[str, Sequence[Any]] = {
+        "id": [p.id for p in products],
+        "title": [p.title if titles else "" for p in products],
+        "split": [split.get(p.id) for p in products],
+        **{n: [getattr(x, n) for x in properties] for n, _ in ImageProperties.FIELDS},
+        "one_product": [classifier.is_one_product(f) for f in passes],
+        "consistent": _consistent(classifier, alone).tolist(),
+        "embedding": list(embedded.astype(np.float16)),
+    }
+    masks = [x.product for x in properties]
     for head in classifier.attributes:
-        truth = [seen.product.labels[head] for seen in batch]
-        columns = _head_columns(
+        truth = [p.labels[head] for p in products]
+        found = _head_columns(
             classifier, head, truth, predicted[head], probabilities[head], logits[head], features
         )
-        for i, (row, seen) in enumerate(zip(rows, batch, strict=True)):
-            row.update({f"{head}_{name}": values[i] for name, values in columns.items()})
-            row[f"{head}_off_product"] = _off_product(columns["map"][i], seen)
-    return rows
+        off = [_off_product(*pair) for pair in zip(found["map"], masks, strict=True)]
+        columns |= {f"{head}_{name}": values for name, values in found.items()}
+        columns[f"{head}_off_product"] = off
+    return columns
 
 
 def _head_columns(
@@ -289,13 +264,14 @@ def _head_columns(
 
     def odds(target: np.ndarray) -> np.ndarray:
         c = np.stack([cams.against_rivals(eye[t], z) for t, z in zip(target, logits, strict=True)])
-        return _maps(features, c @ kernel.T)
+        return cams.grad_cam(features, c @ kernel.T)
 
     own = odds(predicted)
     wrong = (true >= 0) & (true != predicted)
     # One label costs what the others cost: maps of the true label are made for all, kept of some.
     theirs = odds(np.maximum(true, 0))
-    difference = _maps(features, (kernel[:, np.maximum(true, 0)] - kernel[:, predicted]).T)
+    apart = (kernel[:, np.maximum(true, 0)] - kernel[:, predicted]).T
+    difference = cams.grad_cam(features, apart)
     gap = logits[n, np.maximum(true, 0)] - logits[n, predicted]
 
     def where(mask: np.ndarray, values: Sequence[Any]) -> list[Any]:
@@ -310,7 +286,7 @@ def _head_columns(
         "top3_probabilities": [probabilities[i, row] for i, row in enumerate(top)],
         "margin": ordered[:, 0] - ordered[:, 1] if len(labels) > 1 else ordered[:, 0],
         "entropy": -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(1),
-        "probabilities": list(probabilities.astype(np.float16)),
+        "quality": _known(label_quality(labels, truth, probabilities)),
         "evidence": np.maximum(own, 0).sum((1, 2)),
         "map": list(own.astype(np.float16)),
         "true_map": where(wrong, list(theirs.astype(np.float16))),
@@ -319,21 +295,15 @@ def _head_columns(
     }
 
 
-def _maps(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Grad-CAM of n photos, each with its own weights (n, channels): float32 (n, h, w)."""
-    n, height, width, channels = features.shape
-    cells = features.reshape(n, height * width, channels) @ weights[:, :, None]
-    return cells.reshape(n, height, width) / (height * width)
-
-
-def _off_product(heatmap: np.ndarray, seen: Seen) -> float | None:
+def _off_product(heatmap: np.ndarray, product: np.ndarray | None) -> float | None:
     """Share of the positive evidence off the product; None without silhouette or evidence."""
-    if seen.properties.product is None:
+    if product is None or not (heatmap > 0).any():
         return None
-    shape = seen.properties.product.shape
-    positive = np.maximum(stretch(heatmap.astype(np.float32), shape), 0)
-    total = float(positive.sum())
-    return float(positive[~seen.properties.product].sum()) / total if total > 0 else None
+    return 1 - pointing(heatmap.astype(np.float32), product)
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    return [None if np.isnan(x) else float(x) for x in values]
 
 
 def _consistent(classifier: FashionClassifier, alone: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -351,8 +321,7 @@ def _projection(channels: int) -> np.ndarray:
     return (directions / np.sqrt(EMBEDDING)).astype(np.float32)
 
 
-def _schema(classifier: FashionClassifier, final: bool = False) -> pa.Schema:
-    """The columns; those of ``probabilities`` only until the labels' quality is known."""
+def _schema(classifier: FashionClassifier) -> pa.Schema:
     cells = int(np.prod(classifier.network.cells))
     text, number = pa.dictionary(pa.int32(), pa.string()), pa.float32()
     fields = [
@@ -364,7 +333,7 @@ def _schema(classifier: FashionClassifier, final: bool = False) -> pa.Schema:
         ("consistent", pa.bool_()),
         ("embedding", pa.list_(pa.float16(), EMBEDDING)),
     ]
-    for head, labels in classifier.vocabulary.labels.items():
+    for head in classifier.attributes:
         fields += [
             (f"{head}_true", text),
             (f"{head}_predicted", text),
@@ -379,85 +348,57 @@ def _schema(classifier: FashionClassifier, final: bool = False) -> pa.Schema:
             *((f"{head}_{m}", pa.list_(pa.float16(), cells)) for m in ("map", "true_map")),
             (f"{head}_difference", pa.list_(pa.float16(), cells)),
             (f"{head}_gap", number),
-            (f"{head}_quality", number)
-            if final
-            else (f"{head}_probabilities", pa.list_(pa.float16(), len(labels))),
+            (f"{head}_quality", number),
         ]
     return pa.schema(fields)
 
 
 def _write_part(
-    file: Path, rows: Sequence[Mapping[str, Any]], rejected: Sequence[Rejected], schema: pa.Schema
+    file: Path, tables: Sequence[pa.Table], rejected: Sequence[Rejected], schema: pa.Schema
 ) -> None:
     note = {b"rejected": json.dumps(rejected).encode()}
-    columns = [_column([row[f.name] for row in rows], f.type) for f in schema]
-    table = pa.Table.from_arrays(columns, schema=schema.with_metadata(note))
+    table = pa.concat_tables(tables) if tables else schema.empty_table()
     part = file.with_suffix(".part")
-    pq.write_table(table, part, compression="zstd")
+    pq.write_table(table.replace_schema_metadata(note), part, compression="zstd")
     os.replace(part, file)
 
 
-def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     flat = [v.ravel() if isinstance(v, np.ndarray) else v for v in values]
     if pa.types.is_dictionary(kind):
         return pa.array(flat, kind.value_type).dictionary_encode().cast(kind)
     return pa.array(flat, kind)
 
 
-def _finish(
-    classifier: FashionClassifier, catalogue: Catalogue, parts: Path, count: int, out: Path
-) -> dict[str, Any]:
-    """Join the parts, with the labels' quality, which needs all of them."""
-    done = [_part(parts, n) for n in range(count)]
-    quality = {h: _qualities(classifier, h, done) for h in classifier.attributes}
-    schema = _schema(classifier, final=True)
-    rejected = list(catalogue.rejected)
-    start = 0
-    temporary = parts / PRODUCTS
+def _join(classifier: FashionClassifier, parts: Sequence[Path], out: Path) -> None:
+    """One file of all parts."""
+    schema = _schema(classifier)
+    temporary = out / PARTS / PRODUCTS
     with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for file in done:
-            table = pq.read_table(file)
-            rejected += [Rejected(*r) for r in json.loads(table.schema.metadata[b"rejected"])]
-            rows = slice(start, start + table.num_rows)
-            start = rows.stop
-            for head, values in quality.items():
-                column = pa.array(values[rows], pa.float32(), from_pandas=True)
-                table = table.append_column(f"{head}_quality", column)
-            writer.write_table(table.select(schema.names).cast(schema))
+        for file in parts:
+            writer.write_table(pq.read_table(file).select(schema.names).cast(schema))
     os.replace(temporary, out / PRODUCTS)
-    files.write(
-        out / REJECTED, files.csv_text(["row", "id", "reason"], [list(r) for r in rejected])
-    )
-    table = pq.read_table(
-        out / PRODUCTS,
-        columns=[f"{h}_{c}" for h in classifier.attributes for c in ("true", "predicted")],
-    ).to_pandas()
+
+
+def _rejected(parts: Path, count: int) -> list[Rejected]:
+    notes = [pq.read_schema(_part(parts, n)).metadata[b"rejected"] for n in range(count)]
+    return [Rejected(*r) for note in notes for r in json.loads(note)]
+
+
+def _summary(classifier: FashionClassifier, out: Path, rejected: int) -> dict[str, Any]:
+    names = [f"{h}_{c}" for h in classifier.attributes for c in ("true", "predicted")]
+    table = pq.read_table(out / PRODUCTS, columns=names).to_pandas()
     heads = {}
     for h in classifier.attributes:
         known = table[f"{h}_true"].notna()
         right = table[f"{h}_true"][known].astype(str) == table[f"{h}_predicted"][known].astype(str)
         heads[h] = {"labelled": int(known.sum()), "right": int(right.sum())}
     return {
-        "audited": start,
-        "rejected": len(rejected),
+        "audited": len(table),
+        "rejected": rejected,
         "map_shape": list(classifier.network.cells),
         "input_size": list(classifier.size),
         "heads": heads,
         "labels": classifier.vocabulary.to_json(),
         "taxonomy": classifier.taxonomy.to_json(),
     }
-
-
-def _qualities(classifier: FashionClassifier, head: str, files: Sequence[Path]) -> np.ndarray:
-    """float32 (n,): NaN where the label is missing or unknown to the bundle."""
-    columns = [f"{head}_true", f"{head}_probabilities"]
-    tables = [pq.read_table(file, columns=columns) for file in files]
-    truth = [x for t in tables for x in t[columns[0]].to_pylist()]
-    probabilities = np.concatenate(
-        [_matrix(t[columns[1]].combine_chunks()) for t in tables]
-    ).astype(np.float32)
-    return label_quality(classifier.vocabulary.labels[head], truth, probabilities)
-
-
-def _matrix(column: pa.FixedSizeListArray) -> np.ndarray:
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)

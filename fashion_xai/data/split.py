@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fashion_xai.data import files
 from fashion_xai.data.catalogue import Product
 
@@ -43,6 +45,11 @@ def read_split(path: Path) -> dict[str, str]:
     return split
 
 
-def on_side(products: Sequence[Product], split: Mapping[str, str], side: str) -> list[Product]:
-    """The products of one side, in their order."""
-    return [p for p in products if split.get(p.id) == side]
+def rows_in(products: Sequence[Product], split: Mapping[str, str], name: str) -> np.ndarray:
+    """int (n,): the positions of the products of one split."""
+    return np.array([i for i, p in enumerate(products) if split.get(p.id) == name], int)
+
+
+def in_split(products: Sequence[Product], split: Mapping[str, str], name: str) -> list[Product]:
+    """The products of one split, in their order."""
+    return [products[i] for i in rows_in(products, split, name)]

@@ -20,7 +20,7 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Args:
         features: (..., h, w, channels), the tensor that enters the global average pooling.
         weights: (channels,), the label's column of the head's kernel; for "a rather than b"
-            the difference of two columns.
+            the difference of two columns. Of n photos, (n, h, w, channels), also (n, channels).
 
     Returns:
         float32 (..., h, w), in logits per cell; negative where the cell speaks against.
@@ -28,10 +28,11 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: the channels do not agree.
     """
-    height, width, channels = features.shape[-3:]
-    if weights.shape != (channels,):
+    *photos, height, width, channels = features.shape
+    if weights.shape not in ((channels,), (*photos, channels)):
         raise ValueError(f"Expected weights of shape ({channels},). Received: {weights.shape}")
-    return (features @ weights / (height * width)).astype(np.float32)
+    cells = features.reshape(*photos, height * width, channels) @ weights[..., None]
+    return (cells.reshape(*photos, height, width) / (height * width)).astype(np.float32)
 
 
 def against_rivals(coefficients: np.ndarray, logits: np.ndarray) -> np.ndarray:

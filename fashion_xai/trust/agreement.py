@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations, islice
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.masks import face, silhouette
 from fashion_xai.maps import methods
 from fashion_xai.metrics import mean_with_interval
-from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.trust.faithfulness import pointing
 from fashion_xai.trust.randomization import similarity
 
@@ -46,7 +45,7 @@ def compare_heads(
     }
     areas: dict[str, list[float]] = {place: [] for place in PLACES}
     seen = 0
-    for forward_pass in forward_passes(classifier, photos):
+    for forward_pass in classifier.read(photos):
         seen += 1
         maps = {
             head: e.heatmap
@@ -74,11 +73,3 @@ def compare_heads(
             if areas[place]
         },
     }
-
-
-def forward_passes(
-    classifier: FashionClassifier, photos: Iterable[np.ndarray]
-) -> Iterable[ForwardPass]:
-    waiting = iter(photos)
-    while batch := list(islice(waiting, classifier.batch_size)):
-        yield from classifier.read(batch)

@@ -23,7 +23,7 @@ from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.files import write
 from fashion_xai.data.masks import set_on, silhouette
-from fashion_xai.data.split import on_side, read_split
+from fashion_xai.data.split import in_split, read_split
 from fashion_xai.maps.methods import DEFAULT, METHODS
 from fashion_xai.metrics import mean_with_interval
 from fashion_xai.models.bundle import MODEL, SPLIT, TRUST
@@ -69,7 +69,7 @@ def make_card(
         ValueError: no product on that side, or rows of other settings in ``out``.
     """
     split = read_split(classifier.bundle.folder / SPLIT)
-    products = on_side(catalogue.products, split, side)
+    products = in_split(catalogue.products, split, side)
     if not products:
         raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
     order = np.random.default_rng(seed).permutation(len(products))

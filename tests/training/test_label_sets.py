@@ -4,7 +4,6 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from fashion_xai.models import bundle
 from tests import garments
 from training import calibrate, config, evaluate, train
 from training.data import near_duplicates, packing
-from training.data.also import Labelled, Other, read
+from training.data.labelled import Labelled, Other, read_other
 from training.evaluation.predictions import resolve
 
 WORDS = {
@@ -159,8 +158,8 @@ def test_rare_words_are_drawn_more_often():
     shown = [product(n, "A", word=word) for n, word in enumerate(words)]
     shown.append(product(99, "A", word="Hat"))  # not to train on, and not counted
     sides = {p.id: "train" for p in shown[:-1]} | {shown[-1].id: "validation"}
-    catalogue = SimpleNamespace(products=shown)
-    other = Other(Labelled(catalogue, sides, "phone.zip"), Path(), {}, 0.5)
+    labelled = Labelled(None, shown, sides, "phone.zip")
+    other = Other(labelled, Path(), {}, 0.5)
     assert other.weights(0.5) == pytest.approx([1 / 4] * 16 + [1 / 2] * 4)
     assert other.weights(1.0) == pytest.approx([1 / 16] * 16 + [1 / 4] * 4)
     share = packing.Share(np.arange(20), 0.5, other.weights(1.0))
@@ -232,8 +231,8 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     # A run that continues with another seed does not train on what the bundle held back.
     again = dataclasses.replace(settings, out=tmp_path / "again", init=folder, seed=5)
     again.out.mkdir()
-    assert read(again, again.also[0], 1, [(64, 64)]).labelled.split == split
-    assert "the sides are those of" in capsys.readouterr().out
+    assert read_other(again, again.also[0], 1, [(64, 64)]).labelled.split == split
+    assert "the splits are those of" in capsys.readouterr().out
 
     # Afterwards the bundle knows the other catalogue by its name: its table, words and sides.
     here = ["--bundle", str(folder), "--data"]

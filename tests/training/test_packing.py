@@ -7,6 +7,7 @@ import pytest
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.images import letterbox, prepare
 from fashion_xai.data.labels import MISSING, Vocabulary
+from fashion_xai.data.split import rows_in
 from training.data import packing
 
 SIZES = [(64, 64), (96, 64)]
@@ -129,4 +130,4 @@ def test_labels_become_indices(drawn):
     assert vocabulary.decode("articleType", encoded[:, 3]) == [
         p.labels["articleType"] for p in products
     ]
-    assert packing.rows_of(products, {"1001": "test", "1003": "test"}, "test").tolist() == [1, 3]
+    assert rows_in(products, {"1001": "test", "1003": "test"}, "test").tolist() == [1, 3]

@@ -308,11 +308,6 @@ def allowed(vocabulary: Vocabulary, products: Sequence[Product]) -> dict[str, np
     return found
 
 
-def rows_of(products: Sequence[Product], split: Mapping[str, str], side: str) -> np.ndarray:
-    """Positions of the products on one side of the split."""
-    return np.array([i for i, p in enumerate(products) if split.get(p.id) == side], int)
-
-
 def _stamp(catalogue: Catalogue) -> str:
     digest = hashlib.sha256(f"version {VERSION}".encode())
     for product in catalogue.products:

@@ -18,10 +18,9 @@ from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.labels import Vocabulary
+from fashion_xai.inference import read_canvases
 from fashion_xai.models.bundle import MODEL
 from fashion_xai.models.decoding import softmax
-
-BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,14 @@ def ask(
         if a in soft_labels
     }
     bar = tqdm(total=len(rows), unit="photo", desc="asking the teacher")
-    for start in range(0, len(rows), BATCH):
-        part = rows[start : start + BATCH]
-        _, logits = classifier.network.forward(pixels[part][..., :3])
+    for row, forward_pass in zip(rows, read_canvases(classifier, pixels, rows), strict=True):
         for a, pairs in places.items():
             if pairs:
                 theirs, mine = np.array(pairs).T
-                said = softmax(logits[a], classifier.decoder.temperatures[a])
-                soft_labels[a][part[:, None], mine] = said[:, theirs]
-        bar.update(len(part))
+                logits = forward_pass.logits[a][None]
+                (said,) = softmax(logits, classifier.decoder.temperatures[a])
+                soft_labels[a][row, mine] = said[theirs]
+        bar.update()
     bar.close()
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +11,15 @@ from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected, summarise
-from fashion_xai.data.images import ImageError
 from fashion_xai.data.labels import MISSING, Vocabulary
+from fashion_xai.data.split import in_split
+from fashion_xai.inference import ProductReader, read_canvases
 from fashion_xai.models.decoding import Decoder
+from fashion_xai.models.outputs import ForwardPass
+from training.data.labelled import Labelled
 
-CHUNK = 256
+Kept = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Pooled features and logits of a photo."""
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -106,11 +110,9 @@ class Seen:
         )
 
 
-def look(classifier: FashionClassifier, photos: Sequence[np.ndarray]) -> Seen:
+def look(classifier: FashionClassifier, photos: Iterable[np.ndarray]) -> Seen:
     """What the network says about pictures that are no products."""
-    forward_passes = list(classifier.read(photos))
-    logits = {a: np.stack([r.logits[a] for r in forward_passes]) for a in classifier.attributes}
-    return Seen(logits, np.stack([r.pooled for r in forward_passes]), [], [])
+    return _seen(classifier, map(_kept, classifier.read(photos)), [], [])
 
 
 def predict_all(
@@ -127,30 +129,48 @@ def predict_all(
             the product's place.
         name: on the progress bar.
     """
-    rows: list[dict[str, np.ndarray]] = []
-    pooled: list[np.ndarray] = []
+
+    def seeded(photo: np.ndarray, place: int) -> np.ndarray:
+        return photo if change is None else change(photo, np.random.default_rng(place))
+
+    reader = ProductReader(classifier, catalogue, products, seeded)
     used: list[Product] = []
-    rejected: list[Rejected] = []
-    bar = tqdm(total=len(products), unit="photo", desc=name)
-    for start in range(0, len(products), CHUNK):
-        photos = []
-        for place, product in enumerate(products[start : start + CHUNK], start):
-            try:
-                photo = catalogue.photo(product)
-            except ImageError as error:
-                rejected.append(Rejected(product.row, product.id, str(error)))
-                continue
-            photos.append(photo if change is None else change(photo, np.random.default_rng(place)))
-            used.append(product)
-        for forward_pass in classifier.read(photos):
-            rows.append(forward_pass.logits)
-            pooled.append(forward_pass.pooled)
-        bar.update(len(products[start : start + CHUNK]))
-    bar.close()
-    if not rows:
-        raise ValueError(f"{catalogue.source}: no photo could be used. {summarise(rejected)}")
-    logits = {a: np.stack([r[a] for r in rows]) for a in classifier.attributes}
-    return Seen(logits, np.stack(pooled), used, rejected)
+    kept: list[Kept] = []
+    with tqdm(total=len(products), unit="photo", desc=name) as bar:
+        for batch in reader:
+            used += [read.product for read in batch]
+            kept += [_kept(read.forward_pass) for read in batch]
+            bar.update(len(used) + len(reader.rejected) - bar.n)
+    if not used:
+        left_out = summarise(reader.rejected)
+        raise ValueError(f"{catalogue.source}: no photo could be used. {left_out}")
+    return _seen(classifier, kept, used, reader.rejected)
+
+
+def predict_split(classifier: FashionClassifier, labelled: Labelled, split: str) -> Seen:
+    """The same of one split of a catalogue, from memory where its photos are there."""
+    products = in_split(labelled.products, labelled.split, split)
+    if labelled.pixels is None:
+        return predict_all(classifier, labelled.catalogue, products, name=labelled.name)
+    passes = read_canvases(classifier, labelled.pixels, labelled.rows(split))
+    bar = tqdm(passes, total=len(products), unit="photo", desc=labelled.name)
+    return _seen(classifier, map(_kept, bar), products, [])
+
+
+def _kept(forward_pass: ForwardPass) -> Kept:
+    """What is small: the features of thousands of photos would fill the memory."""
+    return forward_pass.pooled, forward_pass.logits
+
+
+def _seen(
+    classifier: FashionClassifier,
+    kept: Iterable[Kept],
+    products: list[Product],
+    rejected: list[Rejected],
+) -> Seen:
+    pooled, rows = zip(*kept, strict=True)
+    logits = {a: np.stack([row[a] for row in rows]) for a in classifier.attributes}
+    return Seen(logits, np.stack(pooled), products, rejected)
 
 
 def encode_truth(

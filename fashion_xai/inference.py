@@ -1,0 +1,117 @@
+"""Many products through one network: the next photos are decoded while it works on these."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fashion_xai.classifier import FashionClassifier
+from fashion_xai.data import images
+from fashion_xai.data.catalogue import Catalogue, Product, Rejected
+from fashion_xai.models.outputs import ForwardPass
+
+Change = Callable[[np.ndarray, int], np.ndarray]
+"""A photo and its place among the products → another photo."""
+
+Beside = Callable[[np.ndarray, np.ndarray, images.Box], Any]
+"""A photo, the padded input it is fitted into, and where it lies there → anything."""
+
+
+def read_canvases(
+    classifier: FashionClassifier, pixels: np.ndarray, rows: np.ndarray
+) -> Iterator[ForwardPass]:
+    """Photos that are in memory, fitted into the network's input already.
+
+    Args:
+        pixels: uint8 (n, H, W, 3 or more); what comes after RGB is not looked at.
+        rows: int (m,), which of them.
+    """
+    height, width = classifier.size
+    whole = images.Box(0, 0, height, width)
+    for start in range(0, len(rows), classifier.batch_size):
+        batch = pixels[rows[start : start + classifier.batch_size]][..., :3]
+        yield from classifier.read_fitted([(canvas, whole) for canvas in batch])
+
+
+class ReadProduct(NamedTuple):
+    """A product, what the network made of its photo, and what was asked for beside."""
+
+    product: Product
+    forward_pass: ForwardPass
+    beside: Any
+
+
+class _Decoded(NamedTuple):
+    product: Product
+    canvas: np.ndarray
+    box: images.Box
+    beside: Any
+
+
+class ProductReader:
+    """Iterate for batches of :class:`ReadProduct`, in the products' order.
+
+    Args:
+        classifier: whose network reads them.
+        catalogue: that the products are of.
+        products: which.
+        change: made to each photo before the network sees it; None for none.
+        beside: worked out of each photo beside the forward pass, in the decoding thread.
+
+    Attributes:
+        rejected: products whose photo cannot be used, as far as the iteration has come.
+        seconds: spent in forward passes so far.
+    """
+
+    def __init__(
+        self,
+        classifier: FashionClassifier,
+        catalogue: Catalogue,
+        products: Sequence[Product],
+        change: Change | None = None,
+        beside: Beside | None = None,
+    ):
+        self.classifier, self.catalogue, self.products = classifier, catalogue, products
+        self.change, self.beside = change, beside
+        self.rejected: list[Rejected] = []
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[list[ReadProduct]]:
+        size = self.classifier.batch_size
+        starts = range(0, len(self.products), size)
+        with ThreadPoolExecutor(1) as pool:
+            ahead = [pool.submit(self._decode, start) for start in starts[:1]]
+            for start in starts:
+                decoded, rejected = ahead.pop().result()
+                if start + size < len(self.products):
+                    ahead.append(pool.submit(self._decode, start + size))
+                self.rejected += rejected
+                if decoded:
+                    yield self._read(decoded)
+
+    def _read(self, decoded: Sequence[_Decoded]) -> list[ReadProduct]:
+        before = time.perf_counter()
+        made = self.classifier.read_fitted([(d.canvas, d.box) for d in decoded])
+        self.seconds += time.perf_counter() - before
+        return [ReadProduct(d.product, f, d.beside) for d, f in zip(decoded, made, strict=True)]
+
+    def _decode(self, start: int) -> tuple[list[_Decoded], list[Rejected]]:
+        decoded: list[_Decoded] = []
+        rejected: list[Rejected] = []
+        batch = self.products[start : start + self.classifier.batch_size]
+        for place, product in enumerate(batch, start):
+            try:
+                photo = self.catalogue.photo(product)
+            except images.ImageError as error:
+                rejected.append(Rejected(product.row, product.id, str(error)))
+                continue
+            if self.change is not None:
+                photo = self.change(photo, place)
+            canvas, box = images.letterbox(photo, self.classifier.size)
+            beside = self.beside and self.beside(photo, canvas, box)
+            decoded.append(_Decoded(product, canvas, box, beside))
+        return decoded, rejected
