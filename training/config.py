@@ -181,9 +181,30 @@ def parse(argv: list[str] | None = None) -> Config:
         "KERAS_BACKEND=jax trains on JAX instead of TensorFlow.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = parser.add_argument
+    _add_data(parser.add_argument_group("what is learnt from"))
+    _add_start(parser.add_argument_group("where it starts, and what it is"))
+    _add_schedule(parser.add_argument_group("how it learns"))
+    _add_objective(parser.add_argument_group("what counts as wrong"))
+    _add_photos(parser.add_argument_group("how photos are changed"))
+    _add_machine(parser.add_argument_group("where it runs"))
+    schema.add_arguments(parser)
+    args = parser.parse_args(in_todays_words(argv, {"--split": _split_of_today}))
+    table = schema.from_arguments(args)
+    for name in schema.FLAGS:
+        delattr(args, name)
+    if strange := set(args.head_weights) - set(table.attributes):
+        parser.error(f"--head-weights: no head {', '.join(sorted(strange))}")
+    args.also = tuple(args.also)
+    if sum(a.share for a in args.also) >= 0.95:
+        parser.error("--also: expected shares that leave 0.05 or more for --data")
+    if args.also and args.on_device:
+        parser.error("--also cannot be kept --on-device")
+    return Config(table=table, **vars(args))
+
+
+def _add_data(group) -> None:
+    add = group.add_argument
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
-    add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
     add(
         "--also",
         type=parse_also,
@@ -236,6 +257,11 @@ def parse(argv: list[str] | None = None) -> Config:
         help="annotations of an audit: labels called wrong are replaced by the suggested ones; "
         "those of test products are refused",
     )
+    add("--limit", type=_positive, help="train on the first N products only, for a trial")
+
+
+def _add_start(group) -> None:
+    add = group.add_argument
     add(
         "--weights",
         default="imagenet",
@@ -260,8 +286,27 @@ def parse(argv: list[str] | None = None) -> Config:
         "--teacher-weight",
         type=_share,
         default=0.5,
-        help="of the teacher's opinion beside the label",
+        help="of the teacher's soft label beside the label",
     )
+    add(
+        "--attention",
+        choices=attention.KINDS,
+        default="none",
+        help="a block before the pooling: squeeze-and-excitation, or CBAM",
+    )
+    add(
+        "--output-stride",
+        type=int,
+        choices=OUTPUT_STRIDES,
+        default=16,
+        help="pixels per cell of the bundle's maps. Training computes with 32, which costs less "
+        "than half; the weights are the same and calibration sees what ships",
+    )
+    add("--dropout", type=float, default=0.2, help="before the heads")
+
+
+def _add_schedule(group) -> None:
+    add = group.add_argument
     add(
         "--stages",
         type=parse_stages,
@@ -272,6 +317,39 @@ def parse(argv: list[str] | None = None) -> Config:
     )
     add("--batch-size", type=_positive, default=64)
     add("--weight-decay", type=float, default=0.01)
+    add(
+        "--freeze-norm",
+        action="store_true",
+        help="keep batch normalisation as it is (statistics and scales): right when continuing "
+        "from good weights with --init, and faster; --measure-step tells by how much",
+    )
+    add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
+    add(
+        "--ema",
+        type=_beta,
+        default=0.0,
+        metavar="MOMENTUM",
+        help="average the weights over the steps and keep the averaged ones, such as 0.99; 0: off",
+    )
+    add(
+        "--toward-init",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="of --init's weights in the bundle, the rest being the trained ones: gives back what "
+        "was forgotten (WiSE-FT); choose it on the validation split",
+    )
+    add(
+        "--patience",
+        type=_positive,
+        default=3,
+        help="epochs without a lower validation loss after which a stage ends early",
+    )
+    add("--seed", type=int, default=0)
+
+
+def _add_objective(group) -> None:
+    add = group.add_argument
     add("--smoothing", type=float, default=0.05, help="label smoothing")
     add(
         "--logit-adjustment",
@@ -297,49 +375,10 @@ def parse(argv: list[str] | None = None) -> Config:
         help="factor of a head's loss; 1 where not named. Cross-entropies are all in nats, so "
         "the hard heads (colour, season) already weigh more than the easy ones",
     )
-    add("--dropout", type=float, default=0.2, help="before the heads")
-    add(
-        "--attention",
-        choices=attention.KINDS,
-        default="none",
-        help="a block before the pooling: squeeze-and-excitation, or CBAM",
-    )
-    add(
-        "--output-stride",
-        type=int,
-        choices=OUTPUT_STRIDES,
-        default=16,
-        help="pixels per cell of the bundle's maps. Training computes with 32, which costs less "
-        "than half; the weights are the same and calibration sees what ships",
-    )
-    add(
-        "--freeze-norm",
-        action="store_true",
-        help="keep batch normalisation as it is (statistics and scales): right when going on from "
-        "good weights with --init, and faster; --measure-step tells by how much",
-    )
-    add("--warmup", type=float, default=0.3, help="epochs of rising learning rate in each stage")
-    add(
-        "--ema",
-        type=_beta,
-        default=0.0,
-        metavar="MOMENTUM",
-        help="average the weights over the steps and keep the averaged ones, such as 0.99; 0: off",
-    )
-    add(
-        "--toward-init",
-        type=_share,
-        default=0.0,
-        metavar="SHARE",
-        help="of --init's weights in the bundle, the rest being the trained ones: gives back what "
-        "was forgotten (WiSE-FT); choose it on the validation split",
-    )
-    add(
-        "--patience",
-        type=_positive,
-        default=3,
-        help="epochs without a lower validation loss after which a stage ends early",
-    )
+
+
+def _add_photos(group) -> None:
+    add = group.add_argument
     add(
         "--augment",
         choices=augment.KINDS,
@@ -355,8 +394,11 @@ def parse(argv: list[str] | None = None) -> Config:
         default=0.35,
         help="share of the photos whose studio background is replaced in training",
     )
-    add("--seed", type=int, default=0)
-    add("--limit", type=_positive, help="train on the first N products only, for a trial")
+
+
+def _add_machine(group) -> None:
+    add = group.add_argument
+    add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
     add(
         "--devices",
@@ -374,19 +416,6 @@ def parse(argv: list[str] | None = None) -> Config:
         action="store_true",
         help="after each stage, print its images/s beside those of the bare step on one batch",
     )
-    schema.add_arguments(parser)
-    args = parser.parse_args(in_todays_words(argv, {"--split": _split_of_today}))
-    table = schema.from_arguments(args)
-    for name in schema.FLAGS:
-        delattr(args, name)
-    if strange := set(args.head_weights) - set(table.attributes):
-        parser.error(f"--head-weights: no head {', '.join(sorted(strange))}")
-    args.also = tuple(args.also)
-    if sum(a.share for a in args.also) >= 0.95:
-        parser.error("--also: expected shares that leave 0.05 or more for --data")
-    if args.also and args.on_device:
-        parser.error("--also cannot be kept --on-device")
-    return Config(table=table, **vars(args))
 
 
 def _split_of_today(text: str) -> tuple[str, str]:

@@ -95,18 +95,10 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     shared.check_heads(classifier, heads)
     try:
         catalogue = Catalogue(args.data, table=Table.from_json(classifier.bundle.card.get("table")))
-        card = benchmark.make_card(
-            classifier,
-            catalogue,
-            args.split,
-            args.photos,
-            names,
-            heads,
-            args.out,
-            sanity_photos=args.sanity,
-            grids=args.grids,
-            agreement=args.agreement,
+        plan = benchmark.Plan(
+            names, heads, args.split, args.photos, args.grids, args.agreement, args.sanity
         )
+        card = benchmark.make_card(classifier, catalogue, plan, args.out)
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,76 +43,115 @@ ROWS = "rows.jsonl"
 Row = dict[str, Any]
 
 
-def make_card(
-    classifier: FashionClassifier,
-    catalogue: Catalogue,
-    side: str,
-    photos: int,
-    names: Sequence[str],
-    heads: Sequence[str],
-    out: Path,
-    seed: int = 0,
-    sanity_photos: int = 0,
-    grids: int = 0,
-    agreement: int = 0,
-) -> dict[str, Any]:
-    """Measure a random choice of one side's products and write ``out/trust.json``.
+@dataclass(frozen=True)
+class Plan:
+    """What a trust card measures.
 
     Args:
-        side: of the bundle's split: train, validation or test.
-        photos: how many; photos that cannot be used are counted in the card and left out.
-        names, heads, out: see :func:`benchmark`.
-        sanity_photos: how many of the photos the sanity check is made with; 0 leaves it out.
+        methods: whose maps.
+        heads: whose answers.
+        split: of the bundle's, whose products are drawn from: train, validation or test.
+        photos: how many; those that cannot be used are counted in the card and left out.
         grids: pictures of four products for the grid pointing game; 0 leaves it out.
-        agreement: products of that side whose heads are compared with each other; 0 leaves it out.
+        agreement: products whose heads are compared with each other; 0 leaves it out.
+        sanity: how many of the photos the sanity check is made with; 0 leaves it out.
+        seed: of the draw.
+    """
+
+    methods: Sequence[str]
+    heads: Sequence[str]
+    split: str = "test"
+    photos: int = 100
+    grids: int = 0
+    agreement: int = 0
+    sanity: int = 0
+    seed: int = 0
+
+
+def make_card(
+    classifier: FashionClassifier, catalogue: Catalogue, plan: Plan, out: Path
+) -> dict[str, Any]:
+    """Measure a random choice of one split's products and write ``out/trust.json``.
 
     Raises:
-        ValueError: no product on that side, or rows of other settings in ``out``.
+        ValueError: no product of that split, or rows of other settings in ``out``.
     """
-    split = read_split(classifier.bundle.folder / SPLIT)
-    products = in_split(catalogue.products, split, side)
-    if not products:
-        raise ValueError(f"{catalogue.source}: no product of the bundle's {side} split.")
-    order = np.random.default_rng(seed).permutation(len(products))
-    shuffled = [products[i] for i in order]
-    chosen = shuffled[:photos]
-    rejected: dict[str, str] = {}
-
-    def usable(some: Sequence[Product], what: str = "") -> Iterator[tuple[Product, np.ndarray]]:
-        for product in tqdm(some, unit="photo", desc=what, disable=None if what else True):
-            try:
-                yield product, catalogue.photo(product)
-            except images.ImageError as error:
-                rejected[product.id] = f"row {product.row} (id {product.id}): {error}"
-
-    ids = {product.id for product in chosen}
-    named = ((product.id, photo) for product, photo in usable(chosen))
-    rows = benchmark(classifier, named, len(chosen), names, heads, out)
-    rows = [row for row in rows if row["id"] in ids]  # an earlier run may have taken more
+    source = _Photos(catalogue, _shuffled(classifier, catalogue, plan))
+    first = source.products[: plan.photos]
     card: dict[str, Any] = {
         "model": classifier.bundle.card["sha256"][MODEL],
-        "split": side,
-        "photos": len(chosen) - len(rejected),
-        "seed": seed,
-        "figures": summarise(rows),
+        "split": plan.split,
+        "figures": _figures(classifier, source, first, plan, out),
+        "photos": len(first) - len(source.rejected),
+        "seed": plan.seed,
     }
-    if grids:
-        card["grid"] = {"grids": grids, "chance": pointing_game.CHANCE, "heads": {}}
-        pairs = list(usable(chosen))
-        for head in tqdm(heads, unit="head", desc="four in one picture"):
-            labelled = [(x, photo) for p, photo in pairs if (x := p.labels[head]) is not None]
-            found = pointing_game.play(classifier, labelled, head, names, grids, seed)
-            card["grid"]["heads"][head] = found
-    if agreement:
-        compared = usable(shuffled[:agreement], "heads against each other")
-        card["heads"] = compare_heads(classifier, (photo for _, photo in compared))
-    if sanity_photos:
-        first = [photo for _, photo in islice(usable(chosen), sanity_photos)]
-        card["sanity"] = {"photos": len(first), "maps": cascade(classifier, first, names, heads)}
-    card["rejected"] = list(rejected.values())
+    if plan.grids:
+        card["grid"] = _grids(classifier, source, first, plan)
+    if plan.agreement:
+        some = source.usable(source.products[: plan.agreement], "heads against each other")
+        card["heads"] = compare_heads(classifier, (photo for _, photo in some))
+    if plan.sanity:
+        photos = [photo for _, photo in islice(source.usable(first), plan.sanity)]
+        maps = cascade(classifier, photos, plan.methods, plan.heads)
+        card["sanity"] = {"photos": len(photos), "maps": maps}
+    card["rejected"] = list(source.rejected.values())
     card = json.loads(json.dumps(card), parse_float=lambda x: round(float(x), 4))
     write(out / TRUST, json.dumps(card) + "\n")
     return card
+
+
+class _Photos:
+    """The photos of products in a random order; those that cannot be used are listed."""
+
+    def __init__(self, catalogue: Catalogue, products: list[Product]):
+        self.catalogue, self.products = catalogue, products
+        self.rejected: dict[str, str] = {}
+
+    def usable(
+        self, some: Sequence[Product], what: str = ""
+    ) -> Iterator[tuple[Product, np.ndarray]]:
+        """``what`` names the progress bar; '' shows none."""
+        for product in tqdm(some, unit="photo", desc=what, disable=None if what else True):
+            try:
+                yield product, self.catalogue.photo(product)
+            except images.ImageError as error:
+                reason = f"row {product.row} (id {product.id}): {error}"
+                self.rejected[product.id] = reason
+
+
+def _shuffled(classifier: FashionClassifier, catalogue: Catalogue, plan: Plan) -> list[Product]:
+    split = read_split(classifier.bundle.folder / SPLIT)
+    products = in_split(catalogue.products, split, plan.split)
+    if not products:
+        raise ValueError(f"{catalogue.source}: no product of the bundle's {plan.split} split.")
+    order = np.random.default_rng(plan.seed).permutation(len(products))
+    return [products[i] for i in order]
+
+
+def _figures(
+    classifier: FashionClassifier,
+    source: _Photos,
+    products: Sequence[Product],
+    plan: Plan,
+    out: Path,
+) -> dict[str, Any]:
+    ids = {product.id for product in products}
+    named = ((product.id, photo) for product, photo in source.usable(products))
+    rows = benchmark(classifier, named, len(products), plan.methods, plan.heads, out)
+    return summarise([row for row in rows if row["id"] in ids])  # an earlier run may have had more
+
+
+def _grids(
+    classifier: FashionClassifier, source: _Photos, products: Sequence[Product], plan: Plan
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    pairs = list(source.usable(products))
+    for head in tqdm(plan.heads, unit="head", desc="four in one picture"):
+        labelled = [(x, photo) for p, photo in pairs if (x := p.labels[head]) is not None]
+        found[head] = pointing_game.play(
+            classifier, labelled, head, plan.methods, plan.grids, plan.seed
+        )
+    return {"grids": plan.grids, "chance": pointing_game.CHANCE, "heads": found}
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

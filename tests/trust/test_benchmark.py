@@ -72,25 +72,18 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
     assert len(lines) == 1 + 2 * 3
     # Killed in the middle of the fourth row.
     (tmp_path / benchmark.ROWS).write_text("\n".join(lines[:4]) + "\n" + lines[4][:40])
-    card = benchmark.make_card(
-        FashionClassifier.load(small_bundle),
-        Catalogue(drawn),
-        "test",
-        3,
-        list(methods.CLOSED),
-        ["season"],
-        tmp_path,
-        grids=2,
-        agreement=5,
-    )
+    plan = benchmark.Plan(list(methods.CLOSED), ["season"], photos=3, grids=2, agreement=5)
+    classifier = FashionClassifier.load(small_bundle)
+    card = benchmark.make_card(classifier, Catalogue(drawn), plan, tmp_path)
     assert (tmp_path / benchmark.ROWS).read_text().splitlines() == lines
     assert card == json.loads((made / TRUST).read_text())
 
 
 def test_fewer_photos_are_the_first_of_the_same_choice(made, drawn, small_bundle, tmp_path):
     shutil.copy(made / benchmark.ROWS, tmp_path)
-    args = (Catalogue(drawn), "test", 2, list(methods.CLOSED), ["season"], tmp_path)
-    card = benchmark.make_card(FashionClassifier.load(small_bundle), *args)
+    plan = benchmark.Plan(list(methods.CLOSED), ["season"], photos=2)
+    classifier = FashionClassifier.load(small_bundle)
+    card = benchmark.make_card(classifier, Catalogue(drawn), plan, tmp_path)
     assert card["photos"] == 2
     rows = [json.loads(x) for x in (made / benchmark.ROWS).read_text().splitlines()[1:5]]
     expected = benchmark.summarise(rows)["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
