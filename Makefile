@@ -22,7 +22,6 @@ $(READY): requirements.txt pyproject.toml
 	@echo 'Setting up $(VENV): TensorFlow, Gradio and the rest; once, some minutes …'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(DEV): $(READY)

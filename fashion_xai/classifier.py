@@ -150,6 +150,7 @@ class FashionClassifier:
             images.ImageError: a photo cannot be used.
             KeyError: an unknown attribute or label; the message offers close ones.
             ValueError: an unknown method.
+            ImportError: one whose extra is not installed; says how to get it.
         """
         methods.find(method)  # before the network works
         batch, single = _as_list(photos)
@@ -192,6 +193,8 @@ class FashionClassifier:
     ) -> dict[str, Explanation]:
         """The maps of a forward pass already made; see :meth:`explain`."""
         chosen_method = methods.find(method)
+        if not chosen_method.available:
+            raise ImportError(chosen_method.remedy)
         targets, against = targets or {}, against or {}
         chosen = self.attributes if attributes is None else attributes
         for name in (*chosen, *targets, *against):

@@ -71,7 +71,7 @@ def check_heads(classifier: FashionClassifier, heads: Sequence[str]) -> None:
 
 
 def name_missing_methods() -> None:
-    """Say on stderr which methods are left out, and for want of which package."""
+    """Say on stderr which methods are left out, and how to get what they need."""
     for m in methods.METHODS.values():
         if not m.available:
-            print(f"left out: {m.name}, which needs the package {m.package}", file=sys.stderr)
+            print(f"left out: {m.name}; {m.remedy}", file=sys.stderr)

@@ -41,7 +41,7 @@ class Method:
         about_the_label: False where the map is the same for every label.
         signed: whether negative cells mean something.
         aliases: methods that give the same map on these heads, up to a factor.
-        package: that has to be installed for it, beyond the library's own needs.
+        extra: of the package, that has to be installed for it.
     """
 
     name: str
@@ -54,13 +54,21 @@ class Method:
     about_the_label: bool = True
     signed: bool = False
     aliases: tuple[str, ...] = ()
-    package: str | None = None
+    extra: str | None = None
 
     @property
     def available(self) -> bool:
         """Whether all it needs is installed."""
-        return self.package is None or importlib.util.find_spec(self.package) is not None
+        return self.extra is None or importlib.util.find_spec(EXTRAS[self.extra]) is not None
 
+    @property
+    def remedy(self) -> str:
+        """How to get what it needs, where that is not there."""
+        return f'method {self.name!r} needs: pip install "fashion-xai[{self.extra}]"'
+
+
+EXTRAS = {"keras": "tf_keras_vis", "shap": "shap"}
+"""Extra → the package that a method imports."""
 
 MOST_WINDOWS = 64
 """That occlusion hides, a pass each: those of a dilated network's cells would hide too little."""
@@ -234,7 +242,7 @@ METHODS: dict[str, Method] = {
             not_for="haste; where the passes do not suffice, neighbouring cells share alike",
             compute=_by_hiding(shapley.partition_shap, shapley.CELLS),
             signed=True,
-            package="shap",
+            extra="shap",
         ),
         Method(
             "scorecam",
@@ -244,6 +252,7 @@ METHODS: dict[str, Method] = {
             source="Wang et al. 2020, arXiv:1910.01279",
             not_for="studio photos: what it masks turns black, unlike anything in training",
             compute=_at_layer(gradients.score_cam),
+            extra="keras",
         ),
         Method(
             "saliency",
@@ -253,6 +262,7 @@ METHODS: dict[str, Method] = {
             source="Simonyan et al. 2013, arXiv:1312.6034",
             not_for="for or against: it knows no sign, and it is noisy",
             compute=_at_pixels(gradients.saliency),
+            extra="keras",
         ),
         Method(
             "smoothgrad",
@@ -262,6 +272,7 @@ METHODS: dict[str, Method] = {
             source="Smilkov et al. 2017, arXiv:1706.03825",
             not_for="for or against: it knows no sign",
             compute=_at_pixels(gradients.smooth_grad),
+            extra="keras",
         ),
         Method(
             "gradcam-2x",
@@ -272,6 +283,7 @@ METHODS: dict[str, Method] = {
             not_for="sums: earlier layers are not linear in the logit",
             compute=_at_layer(gradients.grad_cam_at, 2),
             signed=True,
+            extra="keras",
         ),
         Method(
             "layercam-2x",
@@ -281,6 +293,7 @@ METHODS: dict[str, Method] = {
             source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
             not_for="what speaks against a label: it is left out",
             compute=_at_layer(gradients.layer_cam_at, 2),
+            extra="keras",
         ),
         Method(
             "gradcam-4x",
@@ -291,6 +304,7 @@ METHODS: dict[str, Method] = {
             not_for="sums: earlier layers are not linear in the logit",
             compute=_at_layer(gradients.grad_cam_at, 4),
             signed=True,
+            extra="keras",
         ),
         Method(
             "layercam-4x",
@@ -300,6 +314,7 @@ METHODS: dict[str, Method] = {
             source="Jiang et al. 2021, doi:10.1109/TIP.2021.3089943",
             not_for="what speaks against a label: it is left out",
             compute=_at_layer(gradients.layer_cam_at, 4),
+            extra="keras",
         ),
         Method(
             "fine",
@@ -309,6 +324,7 @@ METHODS: dict[str, Method] = {
             source="Grad-CAM and LayerCAM fused, after Jiang et al. 2021, section III-C",
             not_for="strength: each map is scaled to its own maximum",
             compute=_fine,
+            extra="keras",
         ),
     )
 }

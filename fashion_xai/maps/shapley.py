@@ -43,16 +43,9 @@ def partition_shap(
     Returns:
         Head → float32 (h, w), in logits gained per cell; negative where showing a cell lowers
         the score.
-
-    Raises:
-        ImportError: shap is not installed; says how to get it.
     """
-    try:
-        import shap
-    except ImportError as error:
-        raise ImportError(
-            'method "shap" needs the package shap: pip install "fashion-xai[shap]"'
-        ) from error
+    import shap
+
     photo = pixels.astype(np.float32)
     hidden = blurred(photo)
     tall, wide = photo.shape[0] // grid[0], photo.shape[1] // grid[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import special
 
 from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy, Vocabulary
 
@@ -18,9 +19,7 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     A temperature above 1 makes them less sure, the order stays (Guo et al. 2017,
     arXiv:1706.04599).
     """
-    scaled = logits / temperature
-    shifted = np.exp(scaled - scaled.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
+    return special.softmax(logits / temperature, axis=-1)
 
 
 class Decoder:

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-from scipy.special import softmax as scipy_softmax
 
 from fashion_xai.data.labels import Taxonomy, Vocabulary
-from fashion_xai.models.decoding import Decoder, softmax
+from fashion_xai.models.decoding import Decoder
 
 VOCABULARY = Vocabulary(
     {
@@ -22,12 +21,6 @@ TAXONOMY = Taxonomy(
         }
     )
 )
-
-
-def test_softmax_equals_scipys():
-    logits = np.random.default_rng(0).normal(0, 30, (5, 7))
-    np.testing.assert_allclose(softmax(logits), scipy_softmax(logits, axis=-1))
-    np.testing.assert_allclose(softmax(logits, 2.5), scipy_softmax(logits / 2.5, axis=-1))
 
 
 def test_the_most_probable_path_by_hand():
