@@ -36,6 +36,14 @@ class FashionClassifier:
     Args:
         loaded: the bundle.
         batch_size: photos per forward pass.
+
+    >>> classifier = FashionClassifier.load()  # the bundle that ships
+    >>> (answer,) = classifier.predict("demo/examples/red-dress.png")
+    >>> answer["masterCategory"].label
+    'Apparel'
+    >>> maps = classifier.explain("demo/examples/red-dress.png", "gradcam", ["masterCategory"])
+    >>> maps["masterCategory"].heatmap.shape
+    (16, 12)
     """
 
     def __init__(self, loaded: bundle.Bundle, batch_size: int = BATCH_SIZE):

@@ -31,6 +31,13 @@ class Network:
     Raises:
         UnsuitableModel: a nested backbone, a dict of outputs, a head with hidden layers or its own
             activation, another pooling, or heads on different features.
+
+    >>> photo = keras.Input((32, 32, 3))
+    >>> x = keras.layers.Conv2D(4, 8, strides=8, activation="relu", name="last")(photo)
+    >>> x = keras.layers.GlobalAveragePooling2D()(x)
+    >>> network = Network(keras.Model(photo, keras.layers.Dense(2, name="head")(x)))
+    >>> network.layer, network.cells, network.heads
+    ('last', (4, 4), ('head',))
     """
 
     def __init__(self, model: keras.Model, names: Sequence[str] | None = None):

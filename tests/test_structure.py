@@ -59,6 +59,7 @@ def test_the_library_and_the_training_do_not_need_tensorflow_by_name():
 
 WINGS = (
     "metrics",
+    "progress",
     "data",
     "models",
     "network",

@@ -41,6 +41,7 @@ from fashion_xai.data.split import in_split, read_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import OODScore, energies
+from fashion_xai.progress import add_quiet
 from training import command
 from training.data import backgrounds
 from training.data.corrections import correct
@@ -102,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         metavar="CSV",
         help="annotations of an audit that it was trained with",
     )
+    add_quiet(parser)
     schema.add_arguments(parser)
     args = parser.parse_args(argv)
 

@@ -15,6 +15,7 @@ from fashion_xai.data.schema import Table
 from fashion_xai.data.schema import read as read_table
 from fashion_xai.models import attention, bundle
 from fashion_xai.models.efficientnet import OUTPUT_STRIDES, STRIDE
+from fashion_xai.progress import add_quiet
 from training.data import augment, near_duplicates
 from training.data.packing import CACHE
 
@@ -187,6 +188,7 @@ def parse(argv: list[str] | None = None) -> Config:
     _add_objective(parser.add_argument_group("what counts as wrong"))
     _add_photos(parser.add_argument_group("how photos are changed"))
     _add_machine(parser.add_argument_group("where it runs"))
+    add_quiet(parser)
     schema.add_arguments(parser)
     args = parser.parse_args(in_todays_words(argv, {"--split": _split_of_today}))
     table = schema.from_arguments(args)

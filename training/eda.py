@@ -24,12 +24,12 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 from scipy.stats import entropy
-from tqdm import tqdm
 
 from fashion_xai.cli import schema
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH
+from fashion_xai.progress import ProgressBar, add_quiet
 from fashion_xai.viz import html
 from training import command
 from training.data import near_duplicates, packing
@@ -60,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
     add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
     add("--cache", type=Path, default=packing.CACHE, help="folder for the decoded photos")
+    add_quiet(parser)
     schema.add_arguments(parser)
     args = parser.parse_args(argv)
 
@@ -188,7 +189,7 @@ def photo_kinds(catalogue: Catalogue, products: Sequence[Product]) -> dict[str, 
     sizes: Counter = Counter()
     modes: Counter = Counter()
     formats: Counter = Counter()
-    for product in tqdm(products, desc="looking at files", unit="photo"):
+    for product in ProgressBar(products, desc="looking at files", unit="photo"):
         with Image.open(io.BytesIO(catalogue.read(product)), formats=images.FORMATS) as picture:
             sizes[f"{picture.width}×{picture.height}"] += 1
             modes[picture.mode] += 1

@@ -27,6 +27,7 @@ from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
 from fashion_xai.data.split import SPLITS, in_split, read_split
 from fashion_xai.models import bundle
+from fashion_xai.progress import add_quiet
 from training import command
 from training.data import backgrounds
 from training.data.labelled import Labelled
@@ -90,6 +91,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add("--out", type=Path, metavar="DIR", help="write evaluation.html, figures.json and PNGs")
     add("--json", type=Path, metavar="FILE", help="write the figures to this file")
     add("--write-card", action="store_true", help="keep the figures in the bundle's card")
+    add_quiet(parser)
     schema.add_arguments(parser)
     return parser.parse_args(in_todays_words(argv, {"--stress": "--corruptions"}))
 

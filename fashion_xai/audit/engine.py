@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import Timeout
-from tqdm import tqdm
 
 from fashion_xai.audit.label_issues import label_quality
 from fashion_xai.classifier import FashionClassifier
@@ -32,6 +31,7 @@ from fashion_xai.data.split import in_split
 from fashion_xai.inference import ProductReader, ReadProduct
 from fashion_xai.maps import cams
 from fashion_xai.models import bundle
+from fashion_xai.progress import ProgressBar
 from fashion_xai.trust.faithfulness import pointing
 
 PRODUCTS, SUMMARY, REJECTED, PARTS = "products.parquet", "audit.json", "rejected.csv", "parts"
@@ -146,7 +146,7 @@ def _stream(
     total = sum(map(len, chunks))
     done = total - sum(len(chunks[n]) for n in waiting)
     schema = _schema(classifier)
-    bar = tqdm(total=total, initial=done, unit="photo", desc="audit", smoothing=0.02)
+    bar = ProgressBar(total=total, initial=done, unit="photo", desc="audit", smoothing=0.02)
     for number in waiting:
         reader = ProductReader(classifier, catalogue, chunks[number], beside=measure_image)
         tables = []

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from tqdm import tqdm
 
 from fashion_xai.audit import confusions, gallery
 from fashion_xai.audit.engine import METHOD
@@ -17,6 +16,7 @@ from fashion_xai.audit.results import Audit
 from fashion_xai.audit.slices import error_slices
 from fashion_xai.data import files
 from fashion_xai.data.labels import CATEGORY_PATH
+from fashion_xai.progress import ProgressBar
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import confusion_matrix, html
 
@@ -54,7 +54,7 @@ def write(
     header = list(issues.columns)
     files.write(out / "label_issues.csv", files.csv_text(header, issues.to_numpy().tolist()))
     parts = [_overview(audit, bundle_card, measured), _label_issues(audit, issues)]
-    for head in tqdm(_order(heads), desc="report", unit="head"):
+    for head in ProgressBar(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
             continue
         parts += [

@@ -7,13 +7,12 @@ import json
 from difflib import get_close_matches
 from pathlib import Path
 
-from tqdm import tqdm
-
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import shared
 from fashion_xai.data.files import write
 from fashion_xai.data.labels import ATTRIBUTES
 from fashion_xai.maps import methods
+from fashion_xai.progress import ProgressBar
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import overlay
 from fashion_xai.viz.contact_sheet import contact_sheet, gallery, peak_of
@@ -86,7 +85,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     rows = []
     stems: set[str] = set()
-    for name, photo, forward_pass in tqdm(
+    for name, photo, forward_pass in ProgressBar(
         shared.forward_passes(classifier, args.images),
         total=len(args.images),
         unit="photo",

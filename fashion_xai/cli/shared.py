@@ -14,6 +14,7 @@ from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import ForwardPass
+from fashion_xai.progress import add_quiet
 
 
 def add_photos(command: argparse.ArgumentParser) -> None:
@@ -23,7 +24,9 @@ def add_photos(command: argparse.ArgumentParser) -> None:
 
 
 def add_bundle(command: argparse.ArgumentParser) -> None:
+    """What every command has."""
     command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+    add_quiet(command)
 
 
 def method(text: str) -> str:

@@ -76,6 +76,10 @@ class Catalogue:
 
     Raises:
         CatalogueError: no table, a missing column, a duplicated id, no usable row.
+
+    >>> Catalogue("demo/examples")
+    Traceback (most recent call last):
+    fashion_xai.data.catalogue.CatalogueError: ...
     """
 
     def __init__(

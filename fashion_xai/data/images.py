@@ -83,6 +83,9 @@ def load(image: ImageLike) -> np.ndarray:
         ImageError: not a picture, damaged, larger than ``MAX_BYTES`` / ``MAX_PIXELS``, or made to
             take long: over ``MAX_SCANS`` or ``MAX_PIECES``.
         TypeError: something other than the types above.
+
+    >>> load(np.zeros((2, 3), np.uint8)).shape  # grey becomes RGB
+    (2, 3, 3)
     """
     if isinstance(image, np.ndarray):
         image = _from_array(image)

@@ -26,6 +26,10 @@ class Vocabulary:
 
     Args:
         labels: attribute → its labels, sorted by code point and unique. Position is index.
+
+    >>> seasons = Vocabulary.fit([{"season": "Summer"}, {"season": "Fall"}], ["season"])
+    >>> seasons.encode("season", ["Summer", None]).tolist()
+    [1, -1]
     """
 
     labels: Mapping[str, tuple[str, ...]]
@@ -119,6 +123,10 @@ class Taxonomy:
     """The (masterCategory, subCategory, articleType) triples that were observed.
 
     It is no tree: some articleTypes occur under several subCategories.
+
+    >>> shirt = {"masterCategory": "Apparel", "subCategory": "Topwear", "articleType": "Shirts"}
+    >>> Taxonomy.fit([shirt]).articles_of("Topwear")
+    ['Shirts']
     """
 
     triples: frozenset[tuple[str, str, str]]

@@ -27,6 +27,9 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: the channels do not agree.
+
+    >>> grad_cam(np.ones((2, 2, 3)), np.array([1.0, 2.0, 3.0])).tolist()  # sums to the logit, 6
+    [[1.5, 1.5], [1.5, 1.5]]
     """
     *photos, height, width, channels = features.shape
     if weights.shape not in ((channels,), (*photos, channels)):
@@ -52,6 +55,9 @@ def against_rivals(coefficients: np.ndarray, logits: np.ndarray) -> np.ndarray:
 
     Returns:
         float32 (labels,), sums to 0 if there is any other label.
+
+    >>> against_rivals(np.array([1.0, 0, 0]), np.zeros(3)).tolist()  # two rivals alike
+    [1.0, -0.5, -0.5]
     """
     others = coefficients == 0
     if (coefficients < 0).any() or not others.any():
@@ -70,6 +76,9 @@ def layer_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     its alias on these heads: all cells share one gradient, and both maps differ by a factor only.
 
     Args, returns and errors as for :func:`grad_cam`.
+
+    >>> layer_cam(np.ones((1, 1, 2)), np.array([2.0, -5.0])).tolist()
+    [[2.0]]
     """
     return grad_cam(features, np.maximum(weights, 0))
 
@@ -86,6 +95,9 @@ def eigen_cam(features: np.ndarray) -> np.ndarray:
 
     Returns:
         float32 (h, w), in units of the features.
+
+    >>> eigen_cam(np.array([[[3.0, 4.0]], [[0.0, 0.0]]])).tolist()  # the cells' own length
+    [[5.0], [0.0]]
     """
     height, width, channels = features.shape
     cells = features.reshape(height * width, channels)

@@ -333,7 +333,7 @@ CLOSED = ("gradcam-odds", "gradcam-odds-guided", "gradcam", "layercam", "eigenca
 """Those that come from the forward pass alone."""
 
 DEFAULT = "gradcam-odds-guided"
-"""What is shown where nobody chooses; by faithfulness on validation photos (see the README)."""
+"""What is shown where nobody chooses; by faithfulness on validation photos (MODEL_CARD.md)."""
 
 NAMES = {name: m for m in METHODS.values() for name in (m.name, *m.aliases)}
 """Every name, aliases included → its method."""
@@ -347,6 +347,9 @@ def find(name: str) -> Method:
 
     Raises:
         ValueError: there is none; the message lists all.
+
+    >>> find("hirescam").name  # the same map on these heads
+    'gradcam'
     """
     if name in OLD_NAMES:
         warnings.warn(

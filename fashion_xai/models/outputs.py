@@ -39,7 +39,12 @@ class Prediction:
         _freeze(self.probabilities, self.logits)
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
-        """The answer, then the most probable other labels, k in all, with their probabilities."""
+        """The answer, then the most probable other labels, k in all, with their probabilities.
+
+        >>> p = np.array([0.25, 0.75], np.float32)
+        >>> Prediction("season", "Fall", 0, 0.25, p, np.log(p), "Summer", ("Fall", "Summer")).top()
+        [('Fall', 0.25), ('Summer', 0.75)]
+        """
         order = np.argsort(-self.probabilities, kind="stable")
         best = [self.index, *(i for i in order if i != self.index)][:k]
         return [(self.labels[i], float(self.probabilities[i])) for i in best]

@@ -17,7 +17,6 @@ from typing import Any
 import cv2
 import numpy as np
 from sklearn.datasets import load_sample_images
-from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
@@ -29,6 +28,7 @@ from fashion_xai.maps.methods import DEFAULT, METHODS
 from fashion_xai.metrics import mean_with_interval
 from fashion_xai.models.bundle import MODEL, SPLIT, TRUST
 from fashion_xai.models.decoding import softmax
+from fashion_xai.progress import ProgressBar
 from fashion_xai.trust import controls, pointing_game
 from fashion_xai.trust.agreement import compare_heads
 from fashion_xai.trust.card import ARRANGEMENTS, CONTROLS, MEASURES
@@ -111,7 +111,7 @@ class _Photos:
         self, some: Sequence[Product], what: str = ""
     ) -> Iterator[tuple[Product, np.ndarray]]:
         """``what`` names the progress bar; '' shows none."""
-        for product in tqdm(some, unit="photo", desc=what, disable=None if what else True):
+        for product in ProgressBar(some, unit="photo", desc=what, disable=None if what else True):
             try:
                 yield product, self.catalogue.photo(product)
             except images.ImageError as error:
@@ -146,7 +146,7 @@ def _grids(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     pairs = list(source.usable(products))
-    for head in tqdm(plan.heads, unit="head", desc="four in one picture"):
+    for head in ProgressBar(plan.heads, unit="head", desc="four in one picture"):
         labelled = [(x, photo) for p, photo in pairs if (x := p.labels[head]) is not None]
         found[head] = pointing_game.play(
             classifier, labelled, head, plan.methods, plan.grids, plan.seed
@@ -206,7 +206,7 @@ def benchmark(
     rows = _resume(out / ROWS, settings)
     done = {(row["id"], row["arrangement"]) for row in rows}
     with (out / ROWS).open("a", encoding="utf-8") as file:
-        for identity, photo in tqdm(photos, total=total, unit="photo", desc="trust"):
+        for identity, photo in ProgressBar(photos, total=total, unit="photo", desc="trust"):
             for arrangement in ARRANGEMENTS:
                 if (identity, arrangement) in done:
                     continue

@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from fashion_xai.data.catalogue import Product
 from fashion_xai.data.split import SPLITS
+from fashion_xai.progress import ProgressBar
 
 KINDS = ("near-duplicates", "random")
 SHARES = (0.8, 0.1, 0.1)
@@ -76,7 +76,7 @@ def find_near_duplicates(thumbs: np.ndarray) -> NearDuplicates:
     counts = Counter(digests)
     unique = np.unique(exact)
     pairs = _propose(thumbs, unique)
-    proposed = tqdm(pairs, desc="comparing look-alikes", unit="pair", leave=False)
+    proposed = ProgressBar(pairs, desc="comparing look-alikes", unit="pair", leave=False)
     near = pairs[[_distance(thumbs[a], thumbs[b]) <= MAX_PIXEL_DISTANCE for a, b in proposed]]
     links = np.concatenate([near, np.stack([np.arange(len(thumbs)), exact], 1)])
     graph = coo_matrix((np.ones(len(links)), links.T), shape=(len(thumbs),) * 2)

@@ -15,12 +15,12 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import ops
-from tqdm import tqdm
 
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
 from fashion_xai.data.labels import MISSING, Vocabulary
 from fashion_xai.data.masks import silhouette
+from fashion_xai.progress import ProgressBar
 from training.data.soft_labels import Teacher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
@@ -363,7 +363,7 @@ def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp:
 
     with ThreadPoolExecutor() as pool:  # Pillow and OpenCV release the GIL
         done = pool.map(decode, range(len(products)))
-        list(tqdm(done, total=len(products), unit="photo", desc="decoding"))
+        list(ProgressBar(done, total=len(products), unit="photo", desc="decoding"))
     if len(errors) == len(products):
         raise ValueError(f"{catalogue.source}: no photo could be decoded: {errors.popitem()[1]}")
     for size, folder in folders.items():

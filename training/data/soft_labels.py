@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.labels import Vocabulary
 from fashion_xai.inference import read_canvases
 from fashion_xai.models.bundle import MODEL
 from fashion_xai.models.decoding import softmax
+from fashion_xai.progress import ProgressBar
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def ask(
         for a, labels in classifier.vocabulary.labels.items()
         if a in soft_labels
     }
-    bar = tqdm(total=len(rows), unit="photo", desc="asking the teacher")
+    bar = ProgressBar(total=len(rows), unit="photo", desc="asking the teacher")
     for row, forward_pass in zip(rows, read_canvases(classifier, pixels, rows), strict=True):
         for a, pairs in places.items():
             if pairs:

@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
+from fashion_xai.progress import ProgressBar
 from training.engine import checkpoint
 
 
@@ -26,7 +26,7 @@ class Progress(keras.callbacks.Callback):
         """Images per second of the last whole epoch, from its second step on."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.bar = tqdm(
+        self.bar = ProgressBar(
             total=self.images,
             unit="img",
             desc=f"{self.title} epoch {epoch + 1}/{self.params['epochs']}",

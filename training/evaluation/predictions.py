@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected, summarise
@@ -16,6 +15,7 @@ from fashion_xai.data.split import in_split
 from fashion_xai.inference import ProductReader, read_canvases
 from fashion_xai.models.decoding import Decoder
 from fashion_xai.models.outputs import ForwardPass
+from fashion_xai.progress import ProgressBar
 from training.data.labelled import Labelled
 
 Kept = tuple[np.ndarray, dict[str, np.ndarray]]
@@ -136,7 +136,7 @@ def predict_all(
     reader = ProductReader(classifier, catalogue, products, seeded)
     used: list[Product] = []
     kept: list[Kept] = []
-    with tqdm(total=len(products), unit="photo", desc=name) as bar:
+    with ProgressBar(total=len(products), unit="photo", desc=name) as bar:
         for batch in reader:
             used += [read.product for read in batch]
             kept += [_kept(read.forward_pass) for read in batch]
@@ -153,7 +153,7 @@ def predict_split(classifier: FashionClassifier, labelled: Labelled, split: str)
     if labelled.pixels is None:
         return predict_all(classifier, labelled.catalogue, products, name=labelled.name)
     passes = read_canvases(classifier, labelled.pixels, labelled.rows(split))
-    bar = tqdm(passes, total=len(products), unit="photo", desc=labelled.name)
+    bar = ProgressBar(passes, total=len(products), unit="photo", desc=labelled.name)
     return _seen(classifier, map(_kept, bar), products, [])
 
 
