@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,8 +19,8 @@ from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
 from fashion_xai.models.efficientnet import build_model, cam_layer
 from tests import garments
+from tests.server import ROOT, running
 
-ROOT = Path(__file__).resolve().parents[1]
 REAL_ZIP = "fashion-product-images-small.zip"
 SLOW = ("test_train", "test_devices", "test_transfer", "test_tune", "test_space", "test_ablate")
 """Files of over a minute, the longest first: so that no worker ends alone with one of them."""
@@ -54,6 +55,26 @@ def small_bundle(tmp_path_factory, drawn) -> Path:
         split,
     )
     return folder / "small"
+
+
+@pytest.fixture(scope="session")
+def small(small_bundle) -> FashionClassifier:
+    """The small bundle, loaded once."""
+    return FashionClassifier.load(small_bundle)
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """A demo with the bundle that ships, for tests that leave nothing behind."""
+    with running() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def small_url(small_bundle) -> Iterator[str]:
+    """The same with the small bundle."""
+    with running("--bundle", str(small_bundle)) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

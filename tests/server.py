@@ -6,8 +6,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def free_port() -> int:
@@ -33,3 +36,14 @@ def start(*args: str) -> tuple[subprocess.Popen, str]:
         raise AssertionError("the demo did not start:\n" + "".join(lines))
     threading.Thread(target=process.stdout.read, daemon=True).start()  # or its pipe fills up
     return process, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(*args: str) -> Iterator[str]:
+    """The address of a demo that runs as long as this is open."""
+    process, address = start(*args)
+    try:
+        yield address
+    finally:
+        process.kill()
+        process.wait()

@@ -11,11 +11,6 @@ from tests import garments
 
 
 @pytest.fixture(scope="module")
-def small(small_bundle):
-    return FashionClassifier.load(small_bundle)
-
-
-@pytest.fixture(scope="module")
 def photos():
     return [
         garments.draw(kind, "Green", (80 + 40 * i, 90)) for i, kind in enumerate(garments.KINDS)

@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from tests.conftest import ROOT
-from tests.server import start
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -37,18 +36,13 @@ def test_the_snippet_for_ones_own_model_runs_as_it_stands():
     assert run(snippet("Your own Keras model", "python")) == "(16, 12) True\n"
 
 
-def test_the_api_snippets_work(monkeypatch):
+def test_the_api_snippets_work(url, monkeypatch):
     monkeypatch.chdir(ROOT)
-    process, url = start()
-    try:
-        code = snippet("Over the demo's API", "python").replace("http://127.0.0.1:7860", url)
-        *_, label, rows, files = run(code).splitlines()  # before them: "Loaded as API"
-        assert label and rows == "16" and files == "['navy-blue-shirt.png']"
-        curl = snippet("Over the demo's API", "sh")
-        photo, address = re.search(r"@(\S+) \"http://127.0.0.1:7860(\S+)\"", curl).groups()
-        reply = httpx.post(url + address, content=(ROOT / photo).read_bytes())
-        assert set(reply.json()["maps"]) == {"gender", "masterCategory", "subCategory",
-                                             "articleType", "baseColour", "season"}  # fmt: skip
-    finally:
-        process.kill()
-        process.wait()
+    code = snippet("Over the demo's API", "python").replace("http://127.0.0.1:7860", url)
+    *_, label, rows, files = run(code).splitlines()  # before them: "Loaded as API"
+    assert label and rows == "16" and files == "['navy-blue-shirt.png']"
+    curl = snippet("Over the demo's API", "sh")
+    photo, address = re.search(r"@(\S+) \"http://127.0.0.1:7860(\S+)\"", curl).groups()
+    reply = httpx.post(url + address, content=(ROOT / photo).read_bytes())
+    assert set(reply.json()["maps"]) == {"gender", "masterCategory", "subCategory", "articleType",
+                                         "baseColour", "season"}  # fmt: skip

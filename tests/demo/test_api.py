@@ -28,14 +28,6 @@ from tests.conftest import ROOT
 from tests.server import free_port, start
 
 
-@pytest.fixture(scope="module")
-def url():
-    process, address = start()
-    yield address
-    process.kill()
-    process.wait()
-
-
 @pytest.fixture
 def bag(tmp_path):
     garments.save("bag", tmp_path / "bag.png", "Red")

@@ -11,19 +11,10 @@ from gradio_client.exceptions import AppError
 from fashion_xai import ImageError
 from fashion_xai.data import images
 from tests.bad_uploads import ANSWER, EITHER, MESSAGE, PHOTO, corpus, encoded, turned
-from tests.server import start
 
 CORPUS = corpus()
 KNOWN = ("The file is empty", "This file is not a photo", "The photo is damaged", "The picture has",
          "The file has")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def url(small_bundle):
-    process, address = start("--bundle", str(small_bundle))
-    yield address
-    process.kill()
-    process.wait()
 
 
 def test_the_corpus_is_large_enough():
@@ -43,21 +34,21 @@ def test_the_library_reads_it_or_says_why_not(name):
         assert photo.dtype == np.uint8 and photo.shape[2] == 3
 
 
-def test_the_server_answers_each_and_then_a_good_photo(url):
+def test_the_server_answers_each_and_then_a_good_photo(small_url):
     good = encoded()
-    expected = httpx.post(f"{url}/api/predict", content=good).json()
+    expected = httpx.post(f"{small_url}/api/predict", content=good).json()
     for name, (data, kind) in CORPUS.items():
-        reply = httpx.post(f"{url}/api/explain", content=data, timeout=60)
+        reply = httpx.post(f"{small_url}/api/explain", content=data, timeout=60)
         assert reply.status_code in ({ANSWER: (200,), MESSAGE: (400,)}.get(kind, (200, 400))), name
         if reply.status_code == 400:
             assert reply.json()["error"].startswith(KNOWN), name
-        after = httpx.post(f"{url}/api/predict", content=good)
+        after = httpx.post(f"{small_url}/api/predict", content=good)
         assert after.json() == expected, name
-    assert httpx.get(f"{url}/health").json()["waiting"] == 0
+    assert httpx.get(f"{small_url}/health").json()["waiting"] == 0
 
 
-def test_the_page_gives_the_same_sentences(url, tmp_path):
-    client = Client(url, verbose=False)
+def test_the_page_gives_the_same_sentences(small_url, tmp_path):
+    client = Client(small_url, verbose=False)
     for name in ("html as jpg", "svg with a script", "png of 50,000 × 50,000", "PNG cut at 10 %"):
         file = tmp_path / "photo.jpg"
         file.write_bytes(CORPUS[name][0])

@@ -11,14 +11,13 @@ from demo.serving.batcher import DynamicBatcher
 from demo.serving.decoder import Decoder
 from demo.serving.queue_full import QueueFull
 from demo.views import batch
-from fashion_xai import FashionClassifier, ImageError
+from fashion_xai import ImageError
 from tests import garments
-from tests.server import start
 
 
 @pytest.fixture(scope="module")
-def batcher(small_bundle):
-    made = DynamicBatcher(FashionClassifier.load(small_bundle))
+def batcher(small):
+    made = DynamicBatcher(small)
     yield made
     made.close()
 
@@ -149,26 +148,18 @@ def test_texts_are_inert_in_the_table_and_the_csv(tools, photos, tmp_path):
     assert lines[0][header.index("gender")] == rows[0].answer["gender"]["label"]
 
 
-@pytest.fixture(scope="module")
-def url(small_bundle):
-    process, address = start("--bundle", str(small_bundle))
-    yield address
-    process.kill()
-    process.wait()
-
-
-def test_a_batch_over_the_api(url, photos, tmp_path):
+def test_a_batch_over_the_api(small_url, photos, tmp_path):
     bad = tmp_path / "bad.jpg"
     bad.write_text("no photo")
     files = [handle_file(str(photos / "bag.png")), handle_file(str(bad))]
-    good, refused = Client(url, verbose=False).predict(files, api_name="/batch")
+    good, refused = Client(small_url, verbose=False).predict(files, api_name="/batch")
     assert good["file"] == "bag.png" and good["gender"]["label"]
     assert refused["file"] == "bad.jpg" and "not a photo" in refused["problem"]
 
 
-def test_a_batch_in_the_browser(browser, url, photos, tmp_path):
+def test_a_batch_in_the_browser(browser, small_url, photos, tmp_path):
     page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    page.goto(url)
+    page.goto(small_url)
     page.get_by_role("tab", name="Batch").click()
     bad = tmp_path / "bad.jpg"
     bad.write_text("no photo")

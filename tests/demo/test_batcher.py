@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from demo.serving.batcher import BULK, VISITOR, DynamicBatcher, QueueFull
-from fashion_xai import FashionClassifier
 from tests import garments
 
 
-@pytest.fixture(scope="module")
-def classifier(small_bundle):
-    return FashionClassifier.load(small_bundle)
+@pytest.fixture
+def classifier(small):
+    return small
 
 
 class Slow:

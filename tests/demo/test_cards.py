@@ -21,11 +21,6 @@ from fashion_xai.trust import card as trust_card
 from tests import garments
 
 
-@pytest.fixture(scope="module")
-def small(small_bundle):
-    return FashionClassifier.load(small_bundle)
-
-
 @pytest.fixture
 def path(tmp_path):
     Image.fromarray(garments.draw("dress", "Red", (900, 300))).save(tmp_path / "dress.png")

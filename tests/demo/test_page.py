@@ -26,14 +26,6 @@ from tests.server import start
 
 
 @pytest.fixture(scope="module")
-def url():
-    process, address = start()
-    yield address
-    process.kill()
-    process.wait()
-
-
-@pytest.fixture(scope="module")
 def client(url):
     return Client(url, verbose=False)
 

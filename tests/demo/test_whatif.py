@@ -8,14 +8,9 @@ import pytest
 
 from demo.serving.result_store import PAGE, Results
 from demo.views import cards, whatif
-from fashion_xai import ATTRIBUTES, FashionClassifier
+from fashion_xai import ATTRIBUTES
 from fashion_xai.maps.geometry import blurred
 from tests import garments
-
-
-@pytest.fixture(scope="module")
-def small(small_bundle):
-    return FashionClassifier.load(small_bundle)
 
 
 @pytest.fixture(scope="module")
