@@ -108,8 +108,8 @@ def traits(audit: Audit) -> list[str]:
 
 def pairs(audit: Audit, f: Filters) -> pd.DataFrame:
     """The confused pairs that pass, see ``confusions.pairs``."""
-    answers = confusions.answers(audit.table[rows(audit, f)], f.head)
-    found = confusions.pairs(*answers, f.head, audit.taxonomy, f.minimum)
+    both = confusions.labelled_predictions(audit.table[rows(audit, f)], f.head)
+    found = confusions.pairs(*both, f.head, audit.taxonomy, f.minimum)
     return found[found["kind"].isin(KINDS[f.kind])].reset_index(drop=True)
 
 
@@ -123,7 +123,7 @@ def pairs_table(found: pd.DataFrame) -> list[list[object]]:
 
 def matrix(audit: Audit, f: Filters, rate: bool) -> tuple[np.ndarray | None, list[str]]:
     """The errors' matrix as a picture and its labels, in order; None where there is no error."""
-    true, predicted = confusions.answers(audit.table[rows(audit, f)], f.head)
+    true, predicted = confusions.labelled_predictions(audit.table[rows(audit, f)], f.head)
     found = pairs(audit, f)
     kept = {(p.true, p.predicted) for p in found.itertuples()}
     kept |= {(b, a) for a, b in kept}

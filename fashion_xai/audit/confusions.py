@@ -13,7 +13,7 @@ from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 EXPECTED, STARTLING = "expected", "startling"
 
 
-def answers(table: pd.DataFrame, head: str) -> tuple[np.ndarray, np.ndarray]:
+def labelled_predictions(table: pd.DataFrame, head: str) -> tuple[np.ndarray, np.ndarray]:
     """True and predicted labels of the labelled products, as text (n,)."""
     known = table[f"{head}_true"].notna().to_numpy()
     return (
@@ -68,7 +68,7 @@ def pairs(
     """Confused pairs, the most frequent first, both directions of a pair in one row.
 
     Args:
-        true, predicted: text (n,), see :func:`answers`.
+        true, predicted: text (n,), see :func:`labelled_predictions`.
         head: whose labels, for their distance.
         taxonomy: of the bundle.
         minimum: fewer products in both directions together are left out.

@@ -76,7 +76,9 @@ def _order(heads: Sequence[str]) -> list[str]:
 
 
 def _pairs(audit: Audit, head: str) -> pd.DataFrame:
-    return confusions.pairs(*confusions.answers(audit.table, head), head, audit.taxonomy)
+    return confusions.pairs(
+        *confusions.labelled_predictions(audit.table, head), head, audit.taxonomy
+    )
 
 
 def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -162,7 +164,7 @@ def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
 
 
 def _matrix(audit: Audit, head: str) -> Markup:
-    true, predicted = confusions.answers(audit.table, head)
+    true, predicted = confusions.labelled_predictions(audit.table, head)
     return _drawn(true, predicted, f"Errors of {head}") or html.paragraph("Not a single error.")
 
 
@@ -187,7 +189,7 @@ def _pairs_table(found: pd.DataFrame) -> Markup:
 
 def _rolled(audit: Audit) -> list[Markup]:
     """articleTypes under their subCategories: how many errors stay among neighbours."""
-    true, predicted = confusions.answers(audit.table, CATEGORY_PATH[2])
+    true, predicted = confusions.labelled_predictions(audit.table, CATEGORY_PATH[2])
     parts = []
     for level in CATEGORY_PATH[1::-1]:
         above, said = (confusions.rolled_up(x, audit.taxonomy, level) for x in (true, predicted))

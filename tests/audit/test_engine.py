@@ -107,7 +107,7 @@ def assert_close(found, expected):
 
 def test_counts_are_scikit_learns(audited):
     *_, opened = audited
-    true, predicted = confusions.answers(opened.table, "season")
+    true, predicted = confusions.labelled_predictions(opened.table, "season")
     labels = sorted({*true, *predicted})
     found = confusions.matrix(true, predicted)
     np.testing.assert_array_equal(found, confusion_matrix(true, predicted, labels=labels))

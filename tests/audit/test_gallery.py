@@ -20,7 +20,7 @@ def opened(drawn, small_bundle, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(opened):
-    true, predicted = confusions.answers(opened.table, HEAD)
+    true, predicted = confusions.labelled_predictions(opened.table, HEAD)
     return confusions.pairs(true, predicted, HEAD, opened.taxonomy).iloc[0]
 
 

@@ -38,7 +38,7 @@ def test_filters_by_hand(opened):
     women = handlers.rows(opened, Filters(HEAD, trait="gender", value="Women"))
     np.testing.assert_array_equal(women, table["gender_true"] == "Women")
     assert handlers.values_of(opened, "gender") == [ANY, "Men", "Women"]
-    true, predicted = confusions.answers(table[women], HEAD)
+    true, predicted = confusions.labelled_predictions(table[women], HEAD)
     found = handlers.pairs(opened, Filters(HEAD, trait="gender", value="Women"))
     assert found["both"].sum() == (true != predicted).sum()
     assert handlers.pairs(opened, Filters(HEAD, minimum=10_000)).empty

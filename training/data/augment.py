@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from fashion_xai.data.images import WHITE
-from training.data import backgrounds as scenery
+from training.data.backgrounds import bank
 
 KINDS = ("none", "light", "medium", "strong", "phone")
 
@@ -32,7 +32,7 @@ def build(
             beside the product; ``"none"``.
         seed: of all random numbers.
         backgrounds: share of the photos whose studio background is replaced.
-        floors: more backgrounds for the bank, uint8 (m, h, w, 3), as :func:`scenery.floors` grows
+        floors: more backgrounds for the bank, uint8 (m, h, w, 3), as ``backgrounds.floors`` grows
             them.
 
     Returns:
@@ -189,7 +189,7 @@ class RandomPerspective(Augmentation):
 class RandomBackground(Augmentation):
     """Set the product on another background, and drop the mask: 4 channels in, 3 out.
 
-    Most come from a bank of scenery (:mod:`training.data.backgrounds`), mirrored, stretched and
+    Most come from a bank (:mod:`training.data.backgrounds`), mirrored, stretched and
     shifted; the others are enlarged, more or less blurred pieces of other photos of the batch.
 
     Args:
@@ -208,7 +208,7 @@ class RandomBackground(Augmentation):
     def __init__(self, seed, share, floors=None, clutter=0.0, **kwargs):
         super().__init__(seed, **kwargs)
         self.share, self.clutter = share, clutter
-        self.bank = scenery.bank(self.BANK, seed, floors) if share else None
+        self.bank = bank(self.BANK, seed, floors) if share else None
 
     def call(self, photos, training=False):
         rgb, background = photos[..., :3], photos[..., 3:] / WHITE
@@ -216,7 +216,7 @@ class RandomBackground(Augmentation):
             return rgb
         # Stretched, so that the pale rim between product and studio goes with the studio.
         alpha = ops.minimum(1.6 * background, 1) * self.some(photos, self.share)
-        behind = self.scenes(rgb)
+        behind = self.backgrounds(rgb)
         if self.clutter:
             behind = self.cluttered(behind, photos)
         return (1 - alpha) * rgb + alpha * behind
@@ -224,13 +224,13 @@ class RandomBackground(Augmentation):
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], 3)
 
-    def scenes(self, rgb):
+    def backgrounds(self, rgb):
         """A background per photo, (n, H, W, 3) in 0–255."""
         borrowed = self.uniform(rgb) < 0.2
-        return ops.clip(ops.where(borrowed, self.pieces(rgb), self.scenery(rgb)), 0, WHITE)
+        return ops.clip(ops.where(borrowed, self.pieces(rgb), self.from_bank(rgb)), 0, WHITE)
 
-    def cluttered(self, scenes, photos):
-        """The scenes, some with the product of another photo of the batch at an edge."""
+    def cluttered(self, behind, photos):
+        """The backgrounds, some with the product of another photo of the batch at an edge."""
         height, width = ops.shape(photos)[1:3]
         other = ops.roll(photos, 1, axis=0)
         told = ops.max(other[..., 3:], axis=(1, 2, 3), keepdims=True) > 0
@@ -245,9 +245,9 @@ class RandomBackground(Augmentation):
         )
         chosen = self.some(photos, self.clutter) * ops.cast(told, "float32")
         alpha = chosen * (1 - ops.minimum(1.6 * moved[..., 3:] / WHITE, 1))
-        return (1 - alpha) * scenes + alpha * moved[..., :3]
+        return (1 - alpha) * behind + alpha * moved[..., :3]
 
-    def scenery(self, rgb):
+    def from_bank(self, rgb):
         rows = keras.random.randint((ops.shape(rgb)[0],), 0, self.BANK, seed=self.seeds)
         chosen = ops.take(ops.convert_to_tensor(self.bank), rows, axis=0)
         return self.window(ops.cast(chosen, "float32"), 0.5, 1.0, ops.shape(rgb)[1:3])
