@@ -185,7 +185,7 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> Markup:
     return render(
         "confusion",
         picture=picture,
-        true=true,
+        label=true,
         predicted=predicted,
         products=len(chosen),
         off=f"{off.mean():.0%}" if known else None,

@@ -95,7 +95,7 @@ def test_what_ships_is_an_audit_of_the_shipped_model_on_its_test_split(shipped):
     """Ids, labels, predictions and maps only: no photo, no product names."""
     ships = Audit()
     assert ships.summary["model"] == shipped.bundle.card["sha256"]["model.keras"]
-    assert ships.summary["side"] == "test" and set(ships.table["split"]) == {"test"}
+    assert ships.summary["split"] == "test" and set(ships.table["split"]) == {"test"}
     assert (ships.table["title"] == "").all() and not ships.has_photos
     figures = shipped.bundle.card["metrics"]["test"]["heads"]
     for head, counts in ships.summary["heads"].items():
@@ -103,7 +103,7 @@ def test_what_ships_is_an_audit_of_the_shipped_model_on_its_test_split(shipped):
         assert share == pytest.approx(figures[head]["accuracy"], abs=1e-3)
 
 
-def test_from_the_matrix_to_a_annotation_on_disk(
+def test_from_the_matrix_to_an_annotation_on_disk(
     browser, folder, drawn, opened, small_bundle, tmp_path
 ):
     file = tmp_path / "annotations.csv"
