@@ -22,8 +22,12 @@ def test_the_wheel_explains_a_photo(tmp_path):
     # Beside what is installed already, but before the checkout and its editable install.
     place = tmp_path / "installed"
     subprocess.run([*pip, "install", "--no-deps", "--target", place, wheel], check=True)
-    built = {p.relative_to(place).as_posix() for p in (place / "fashion_xai").rglob("*.py")}
-    assert built == {p.relative_to(ROOT).as_posix() for p in (ROOT / "fashion_xai").rglob("*.py")}
+    for pattern in ("*.py", "*.html", "*.css", "py.typed", "*.keras", "*.parquet"):
+        built, here = (
+            {p.relative_to(root).as_posix() for p in (root / "fashion_xai").rglob(pattern)}
+            for root in (place, ROOT)
+        )
+        assert built == here and built
 
     photo = tmp_path / "shirt.png"
     cv2.imwrite(str(photo), cv2.cvtColor(garments.draw("shirt", "Navy Blue"), cv2.COLOR_RGB2BGR))
