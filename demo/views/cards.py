@@ -107,10 +107,7 @@ def result_page(
     classifier: FashionClassifier, analysis: Analysis, maps: Sequence[Explanation]
 ) -> Markup:
     """The answers and their maps as a page of its own, for the link to a result."""
-    figures = [
-        (_blended(classifier, analysis, e), f"{_what(e)}: {percent(e.prediction.probability)}")
-        for e in maps
-    ]
+    figures = [(_blended(classifier, analysis, e), _caption(e)) for e in maps]
     return html.page(
         "What is it, and what tells you so?",
         render("result", figures=figures),
@@ -195,6 +192,16 @@ def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) 
     signed = e.against is not None
     drawn = overlay.blend(analysis.photo, e.heatmap, e.box, classifier.size, signed=signed)
     return html.data_uri(drawn)
+
+
+def _caption(e: Explanation) -> str:
+    """The answer with its probability, and the map apart where it is of another label."""
+    p = e.prediction
+    answer = f"{p.attribute}: {p.label}, {percent(p.probability)}"
+    if e.target == p.label and e.against is None:
+        return answer
+    versus = "" if e.against is None else f" rather than {e.against}"
+    return f"{answer}; the map is of {e.target}{versus}"
 
 
 def _what(e: Explanation) -> str:

@@ -136,6 +136,13 @@ def test_what_is_saved_is_what_is_shown(small, path):
     )
     page = cards.result_page(small, analysis, list(maps.values()))
     assert page.count("<figure>") == 6 and "http" not in page
+    # A map of another label does not lend that label the answer's probability.
+    p = maps["season"].prediction
+    (other, _), *_ = p.top(2)[1:]
+    shown = cards.explain(small, analysis, "layercam", {"season": other})
+    page = cards.result_page(small, analysis, list(shown.values()))
+    answer = f"season: {p.label}, {100 * p.probability:.1f} %"
+    assert f"{answer}; the map is of {other}<" in page
 
 
 def test_choices_are_all_labels_best_first(small, path):
