@@ -27,6 +27,12 @@ def start(*args: str) -> tuple[subprocess.Popen, str]:
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
+    until_ready(process)
+    return process, f"http://127.0.0.1:{port}"
+
+
+def until_ready(process: subprocess.Popen) -> None:
+    """Read what a demo prints until it says it is ready; what follows is read and dropped."""
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -35,7 +41,6 @@ def start(*args: str) -> tuple[subprocess.Popen, str]:
     else:
         raise AssertionError("the demo did not start:\n" + "".join(lines))
     threading.Thread(target=process.stdout.read, daemon=True).start()  # or its pipe fills up
-    return process, f"http://127.0.0.1:{port}"
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import tomllib
 
 import pytest
@@ -15,7 +14,7 @@ from packaging.requirements import Requirement
 from demo import space
 from tests import garments
 from tests.conftest import ROOT
-from tests.server import free_port
+from tests.server import free_port, until_ready
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +60,7 @@ def test_it_runs_in_a_fresh_environment(folder, tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Ready"):
-                break
-        else:
-            raise AssertionError("".join(lines))
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        until_ready(process)
         with socket.create_connection(("127.0.0.1", port), timeout=10):
             pass
         photo = tmp_path / "bag.png"
