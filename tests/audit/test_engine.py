@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -20,6 +21,8 @@ from fashion_xai.audit import confusions, engine
 from fashion_xai.audit.results import Audit
 from fashion_xai.data import files
 from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.images import letterbox
+from fashion_xai.data.masks import silhouette
 from fashion_xai.models.decoding import softmax
 from tests import garments
 from tests.conftest import ROOT
@@ -274,3 +277,21 @@ def test_entropy_of_an_even_head_by_hand():
     """Four equal logits: ln 4 nats, no margin."""
     even = softmax(np.zeros((1, 4), np.float32))
     assert -(even * np.log(even)).sum() == pytest.approx(np.log(4))
+
+
+def test_the_share_off_the_product_by_hand(audited):
+    classifier, catalogue, opened = audited
+    height, width = classifier.size
+    measured = 0
+    for product in catalogue.products[::6]:
+        canvas, _ = letterbox(catalogue.photo(product), classifier.size)
+        mask = silhouette(canvas)
+        found = opened.value(product.id, "season_off_product")
+        heatmap = opened.map(product.id, "season").astype(np.float32)
+        positive = np.maximum(cv2.resize(heatmap, (width, height)), 0)
+        if mask is None or positive.sum() == 0:
+            continue
+        measured += 1
+        expected = positive[~mask].sum() / positive.sum()
+        assert found == pytest.approx(float(expected), abs=0.01)
+    assert measured > 1
