@@ -76,6 +76,7 @@ def options(
             {
                 "status": "ok",
                 "model": classifier.bundle.card["sha256"][MODEL],
+                "provider": classifier.network.provider,
                 "waiting": batcher.waiting,
                 "seconds_up": round(time.time() - started, 1),
             }

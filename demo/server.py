@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -190,6 +191,9 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.serving.gate decides whom to believe
     uploads.open_no_address()
     decoder, batcher, results = Decoder(), DynamicBatcher(classifier), Results(args.keep)
+    beside = ThreadPoolExecutor(1, "start")
+    started = beside.submit(decoder.warm_up)  # while the page is built
+    beside.shutdown(wait=False)
     analyses = Analyses(decoder, batcher, args.keep)
     reading: Counter[str] = Counter()
     listening = Listening()
@@ -206,7 +210,7 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
         login=login,
         reading=reading,
     )
-    decoder.warm_up()
+    started.result()
     try:
         app, _, _ = page.launch(
             server_name=args.host,

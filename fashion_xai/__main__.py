@@ -5,21 +5,28 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before Keras loads TensorFlow
-
-from fashion_xai.classifier import FashionClassifier
-from fashion_xai.cli import audit, explain, predict, trust
 from fashion_xai.cli.renamed import in_todays_words
-from fashion_xai.models.bundle import BundleError
 
-COMMANDS = (predict, explain, audit, trust)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before a gradient method loads TensorFlow
+
+COMMANDS = {
+    "predict": "print the six attributes of each photo",
+    "explain": "write a heatmap picture per attribute and photo",
+    "audit": "find where a labelled catalogue and the model disagree, and why",
+    "trust": "measure how faithful the maps are, beside controls",
+}
+"""Command → what it does. Each is a module of ``fashion_xai.cli``, loaded when it is asked for: a
+question for help is answered at once."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed (some photo could not be used), 2 wrong use."""
-    args = parse(argv)
+    args = parse(sys.argv[1:] if argv is None else argv)
     try:
+        from fashion_xai.classifier import FashionClassifier
+
         return args.run(FashionClassifier.load(args.bundle), args)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
@@ -27,20 +34,31 @@ def main(argv: list[str] | None = None) -> int:
     except KeyError as error:  # an unknown label; its message offers close ones
         print(f"error: {error.args[0]}", file=sys.stderr)
         return 2
-    except (BundleError, OSError, ImportError) as error:  # ImportError: an extra is missing
+    except (OSError, ImportError) as error:  # ImportError: an extra is missing
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        from fashion_xai.models.bundle import BundleError
+
+        if not isinstance(error, BundleError):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="fashion-xai", description="Classify fashion photos and see what the answers rest on."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
-    words = in_todays_words(argv, audit.RENAMED)
-    return parser.parse_args(words)
+    for name, does in COMMANDS.items():
+        command = commands.add_parser(name, help=does)
+        if name in argv[:1]:
+            module = import_module(f"fashion_xai.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+            argv = in_todays_words(argv, getattr(module, "RENAMED", {}))
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,11 @@ from fashion_xai.data import images
 from fashion_xai.data.images import ImageLike
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.maps import methods
-from fashion_xai.models import bundle
+from fashion_xai.models import bundle, onnx_network
 from fashion_xai.models.decoding import Decoder
+from fashion_xai.models.linear_heads import LinearHeads
 from fashion_xai.models.ood import OODScore
 from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
-from fashion_xai.network import Network, UnsuitableModel
 
 BATCH_SIZE = 32
 
@@ -36,6 +36,13 @@ class FashionClassifier:
     Args:
         loaded: the bundle.
         batch_size: photos per forward pass.
+        providers: execution providers of ONNX Runtime, the first choice first; None takes a GPU's
+            where the installed ONNX Runtime has one, else the CPU's.
+        threads: that one forward pass uses; None for as many as there are cores.
+
+    Raises:
+        bundle.BundleError: the network's heads are not linear in its pooled features.
+        ValueError: a provider that is not installed.
 
     >>> classifier = FashionClassifier.load()  # the bundle that ships
     >>> (answer,) = classifier.predict("demo/examples/red-dress.png")
@@ -46,28 +53,34 @@ class FashionClassifier:
     (16, 12)
     """
 
-    def __init__(self, loaded: bundle.Bundle, batch_size: int = BATCH_SIZE):
+    def __init__(
+        self,
+        loaded: bundle.Bundle,
+        batch_size: int = BATCH_SIZE,
+        providers: Sequence[str] | None = None,
+        threads: int | None = None,
+    ):
         self.bundle = loaded
         self.batch_size = batch_size
         self.decoder = Decoder(loaded.vocabulary, loaded.taxonomy, loaded.card.get("temperatures"))
         self.ood_score = loaded.ood_score or OODScore.plain(loaded.vocabulary.attributes)
         self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
-        try:
-            self.network = Network(loaded.model, loaded.vocabulary.attributes)
-        except UnsuitableModel as error:
-            raise bundle.BundleError(f"{loaded.folder / bundle.MODEL}: {error}") from error
+        self.network = _network(loaded, providers, threads)
         if self.layer != loaded.card["cam_layer"]:
             raise bundle.BundleError(
                 f"{loaded.folder / bundle.CARD}: expected cam_layer {self.layer!r}, which enters "
                 f"the model's pooling. Received: {loaded.card['cam_layer']!r}"
             )
-        # Traced here, once: two threads tracing the same function at once would race.
-        self.network.forward(np.zeros((1, *loaded.size, 3), np.float32))
 
     @classmethod
-    def load(cls, path: str | PathLike | None = None) -> FashionClassifier:
+    def load(
+        cls,
+        path: str | PathLike | None = None,
+        providers: Sequence[str] | None = None,
+        threads: int | None = None,
+    ) -> FashionClassifier:
         """Read a bundle; None takes the one that ships. Raises ``bundle.BundleError``."""
-        return cls(bundle.load(path))
+        return cls(bundle.load(path), providers=providers, threads=threads)
 
     @property
     def layer(self) -> str:
@@ -271,6 +284,31 @@ class FashionClassifier:
         row = np.zeros(len(self.vocabulary.labels[attribute]), np.float32)
         row[[self.vocabulary.index(attribute, label) for label in labels]] = 1 / len(labels)
         return row
+
+
+def _network(
+    loaded: bundle.Bundle, providers: Sequence[str] | None, threads: int | None
+) -> LinearHeads:
+    """The bundle's network in ONNX Runtime; in Keras where the bundle has no graph for that."""
+    if loaded.graph is None:
+        return _in_keras(loaded)
+    try:
+        return onnx_network.OnnxNetwork(loaded.graph, lambda: _in_keras(loaded), providers, threads)
+    except onnx_network.UnsuitableGraph as error:
+        raise bundle.BundleError(f"{loaded.folder / bundle.GRAPH}: {error}") from error
+
+
+def _in_keras(loaded: bundle.Bundle) -> LinearHeads:
+    model = loaded.model  # where Keras is missing, this says so
+    from fashion_xai.network import Network, UnsuitableModel
+
+    try:
+        network = Network(model, loaded.vocabulary.attributes)
+    except UnsuitableModel as error:
+        raise bundle.BundleError(f"{loaded.folder / bundle.MODEL}: {error}") from error
+    # Traced here, once: two threads tracing the same function at once would race.
+    network.forward(np.zeros((1, *loaded.size, 3), np.float32))
+    return network
 
 
 def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:

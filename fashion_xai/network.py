@@ -68,6 +68,16 @@ class Network:
         return features, dict(zip(self.heads, logits, strict=True))
 
     @property
+    def provider(self) -> str:
+        """What computes it: ``"Keras"``."""
+        return "Keras"
+
+    @property
+    def in_keras(self) -> Network:
+        """Itself."""
+        return self
+
+    @property
     def cells(self) -> tuple[int, int]:
         """Height and width of the feature map, and so of the closed-form maps."""
         return tuple(self.model.get_layer(self.layer).output.shape[1:3])

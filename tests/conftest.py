@@ -9,15 +9,14 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import pytest
+from filelock import FileLock
 
 from fashion_xai import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
-from fashion_xai.models.efficientnet import build_model, cam_layer
 from tests import garments
 from tests.server import ROOT, running
 
@@ -38,23 +37,37 @@ def drawn(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory, drawn) -> Path:
+def small_bundle(tmp_path_factory, worker_id, drawn) -> Path:
     """A bundle with random weights and the drawn catalogue's labels, input 96×64."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent  # made once for all workers
+    with FileLock(folder / "small.lock"):
+        if not (folder / "small").exists():
+            _write_small(folder / "small", drawn)
+    return folder / "small"
+
+
+def _write_small(folder: Path, drawn: Path) -> None:
+    import keras  # the only one that needs it before a test asks for Keras itself
+
+    from fashion_xai.models.efficientnet import build_model, cam_layer
+    from training.engine.onnx_graph import to_onnx
+
     keras.utils.set_random_seed(3)
     products = Catalogue(drawn).products
     vocabulary = Vocabulary.fit(p.labels for p in products)
-    folder = tmp_path_factory.mktemp("bundle")
-    split = folder / "split.csv"
+    split = folder.with_suffix(".csv")
     write_split(split, {p.id: "test" for p in products})
+    model = build_model(vocabulary.sizes, (96, 64))
     bundle.save(
-        folder / "small",
-        build_model(vocabulary.sizes, (96, 64)),
+        folder,
+        model,
         vocabulary,
         Taxonomy.fit(p.labels for p in products),
         {"cam_layer": cam_layer(), "input_size": [96, 64], "metrics": {}},
         split,
+        graph=to_onnx(model),
     )
-    return folder / "small"
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_heads_keep_their_order_and_take_names():
 
 
 def test_finer_layers_by_their_number_of_cells(shipped):
-    network = shipped.network
+    network = shipped.network.in_keras
     for times in (2, 4):
         layer = network.model.get_layer(network.finer_layer(times))
         assert layer.output.shape[1:3] == (16 * times, 12 * times)

@@ -48,6 +48,7 @@ from training.data.corrections import correct
 from training.data.labelled import TRAIN, VALIDATION, Labelled
 from training.data.packing import allowed
 from training.engine.losses import log_prior
+from training.engine.onnx_graph import to_onnx
 from training.evaluation.ood import OOD_SAMPLES, several
 from training.evaluation.predictions import (
     LabelledPredictions,
@@ -425,9 +426,9 @@ def _with(
     also: Mapping[str, Any],
 ) -> bundle.Bundle:
     """The bundle with all that was fitted."""
+    model = loaded.model
     for attribute, fit in fits.items():
-        head = loaded.model.get_layer(attribute)
-        head.bias.assign_add(fit["offset"])
+        model.get_layer(attribute).bias.assign_add(fit["offset"])
     # Fitted a second time, the offsets add up and so do the strengths.
     old = loaded.card.get("calibration", {})
     strengths = {
@@ -447,11 +448,15 @@ def _with(
         card["also"] = [{k: v for k, v in x.items() if k != "metrics"} for x in card["also"]]
     if also:
         card["also_validation"] = dict(also)
-    return replace(loaded, card=card, ood_score=score)
+    return replace(loaded, card=card, ood_score=score, graph=None, changed=model)
 
 
 def save(made: bundle.Bundle) -> None:
-    """Write a bundle in the place of the one that it was read from, whose splits it keeps."""
+    """Write a bundle in the place of the one that it was read from, whose splits it keeps.
+
+    Raises:
+        onnx_graph.DifferentAnswers: ONNX Runtime does not answer as Keras does.
+    """
     theirs = sorted(made.folder.glob(bundle.OTHER_SPLIT.format("*")))
     bundle.save(
         made.folder,
@@ -462,6 +467,7 @@ def save(made: bundle.Bundle) -> None:
         made.folder / bundle.SPLIT,
         theirs,
         made.ood_score,
+        to_onnx(made.model),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
 from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 
@@ -41,8 +40,8 @@ def matrix(
         labels = sorted({*true, *predicted})
     if not len(labels):
         return pd.DataFrame()
-    counts = confusion_matrix(true, predicted, labels=labels)
-    frame = pd.DataFrame(counts, index=list(labels), columns=list(labels))
+    counts = pd.crosstab(true, predicted)
+    frame = counts.reindex(index=labels, columns=labels, fill_value=0)
     if rate:
         support = pd.Series(true).value_counts().reindex(labels).fillna(0).to_numpy()
         frame = frame.div(np.maximum(support, 1), axis=0)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from cleanlab.rank import get_label_quality_scores
 
 from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 
@@ -32,6 +31,8 @@ def label_quality(
         float32 (n,), 0–1, low where the label is probably wrong; NaN where it is missing or the
         head does not know it.
     """
+    from cleanlab.rank import get_label_quality_scores  # loads scikit-learn: when it is asked for
+
     place = {label: i for i, label in enumerate(labels)}
     index = np.array([-1 if x is None else place.get(x, -1) for x in truth])
     quality = np.full(len(index), np.nan, np.float32)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, false_discovery_control, fisher_exact
 
 LEAST = 10
 """Products a slice needs to be judged."""
@@ -41,6 +40,8 @@ def error_slices(table: pd.DataFrame, head: str, heads: Sequence[str]) -> pd.Dat
         1927), ``rest`` (error rate of the other products), ``p`` (one-sided Fisher's exact test
         of "more than the rest") and ``significant`` (after Benjamini and Hochberg over all slices).
     """
+    from scipy.stats import binomtest, false_discovery_control, fisher_exact  # slow to load
+
     known = table[table[f"{head}_true"].notna()]
     wrong = (known[f"{head}_true"].astype(str) != known[f"{head}_predicted"].astype(str)).to_numpy()
     rows = []

@@ -22,16 +22,14 @@ RENAMED: dict[str, Today] = {
 }
 
 
-def add(commands) -> None:
-    """Its place among the subparsers of ``argparse``."""
-    command = commands.add_parser(
-        "audit",
-        help="find where a labelled catalogue and the model disagree, and why",
-        description="Ask the model about every product and compare with the catalogue's labels. "
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Its description and flags."""
+    command.description = (
+        "Ask the model about every product and compare with the catalogue's labels. "
         "Writes into OUT: audit.html (confusions, their photos and maps, label issues, "
         "slices), products.parquet (a row per product), confusions.csv, label_issues.csv, "
         "slices.csv, rejected.csv and audit.json. A stopped audit resumes when the same command "
-        "is given again.",
+        "is given again."
     )
     shared.add_bundle(command)
     command.add_argument(

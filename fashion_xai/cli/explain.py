@@ -18,13 +18,11 @@ from fashion_xai.viz import overlay
 from fashion_xai.viz.contact_sheet import contact_sheet, gallery, peak_of
 
 
-def add(commands) -> None:
-    """Its place among the subparsers of ``argparse``."""
-    command = commands.add_parser(
-        "explain",
-        help="write a heatmap picture per attribute and photo",
-        description="Write OUT/PHOTO.ATTRIBUTE.png for each photo and head, OUT/PHOTO.sheet.png "
-        "with all of them and their scales, and OUT/explanations.json with the raw maps.",
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Its description and flags."""
+    command.description = (
+        "Write OUT/PHOTO.ATTRIBUTE.png for each photo and head, OUT/PHOTO.sheet.png "
+        "with all of them and their scales, and OUT/explanations.json with the raw maps."
     )
     shared.add_photos(command)
     command.add_argument("--out", type=Path, required=True, help="folder for pictures and JSON")

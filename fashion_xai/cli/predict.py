@@ -10,9 +10,8 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import shared
 
 
-def add(commands) -> None:
-    """Its place among the subparsers of ``argparse``."""
-    command = commands.add_parser("predict", help="print the six attributes of each photo")
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Its description and flags."""
     shared.add_photos(command)
     command.add_argument("--json", action="store_true", help="one JSON object a line, with top 3")
     command.set_defaults(run=run)

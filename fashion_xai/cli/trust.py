@@ -20,16 +20,14 @@ from fashion_xai.trust import benchmark
 from fashion_xai.trust import card as trust_card
 
 
-def add(commands) -> None:
-    """Its place among the subparsers of ``argparse``."""
-    command = commands.add_parser(
-        "trust",
-        help="measure how faithful the maps are, beside controls",
-        description="Hide what the maps mark and see what the network loses: deletion, insertion, "
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Its description and flags."""
+    command.description = (
+        "Hide what the maps mark and see what the network loses: deletion, insertion, "
         "ROAD, MuFidelity and pointing, on products as they are photographed and placed anywhere, "
         "beside maps that know nothing (noise, a centre blob, contours, a blurred map, other "
         "heads' maps). Writes OUT/trust.json; a stopped run resumes when the same command is "
-        "given again. A photo takes 10 to 20 s on 2 cores: --photos 20 gives a first impression.",
+        "given again. A photo takes 10 to 20 s on 2 cores: --photos 20 gives a first impression."
     )
     shared.add_bundle(command)
     command.add_argument(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import cv2
-import imagehash
 import numpy as np
 import pyarrow as pa
 from PIL import Image
@@ -58,6 +57,8 @@ def measure_image(photo: np.ndarray, canvas: np.ndarray, box: Box) -> ImagePrope
         photo: uint8 RGB (height, width, 3).
         canvas, box: the same photo letterboxed, see ``images.letterbox``.
     """
+    import imagehash  # loads SciPy: not for those who only read an audit
+
     fitted = canvas[box.top : box.top + box.height, box.left : box.left + box.width]
     grey = cv2.cvtColor(fitted, cv2.COLOR_RGB2GRAY)
     spread = np.percentile(fitted.max(2).astype(np.int16) - fitted.min(2), 99)

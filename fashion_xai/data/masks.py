@@ -7,11 +7,10 @@ in training and corruption tests; both tell where a map's evidence lies.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
-from skimage.data import lbp_frontal_face_cascade_filename
-from skimage.feature import Cascade
 
 TOLERANCE = 14
 """Largest difference to the background's grey, per channel, that still counts as background."""
@@ -105,5 +104,8 @@ def face(rgb: np.ndarray) -> np.ndarray | None:
 
 
 @cache
-def _detector() -> Cascade:
+def _detector() -> Any:
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
     return Cascade(lbp_frontal_face_cascade_filename())

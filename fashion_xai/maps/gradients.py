@@ -1,17 +1,20 @@
 """Maps that need gradients or many passes, through tf-keras-vis: the only file importing it.
 
 They work on any flat Keras model, also where the closed form does not hold, and only on
-TensorFlow. Costs are in passes through the network per head; a gradient counts as two.
+TensorFlow, which is loaded when the first of them is asked for. Costs are in passes through the
+network per head; a gradient counts as two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import cv2
-import keras
 import numpy as np
-from keras import ops
+
+if TYPE_CHECKING:
+    import keras
 
 SCORE_CAM_CHANNELS = 32
 SMOOTH_SAMPLES = 16
@@ -141,12 +144,16 @@ def _stretched(heatmap: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _score(coefficients: np.ndarray) -> Callable:
+    from keras import ops
+
     column = np.asarray(coefficients, np.float32)[:, None]
     return lambda logits: ops.matmul(logits, column)[:, 0]
 
 
 def _ask(tool, model, layer, output, pixels, coefficients, **options) -> np.ndarray:
     """Run one of tf-keras-vis' CAMs on one head, raw and in its own size."""
+    import keras
+
     one_head = keras.Model(model.inputs, output)
     cam = tool(one_head, clone=False)(
         _score(coefficients),
@@ -161,6 +168,7 @@ def _ask(tool, model, layer, output, pixels, coefficients, **options) -> np.ndar
 
 
 def _saliency(model, output, pixels, coefficients, samples: int) -> np.ndarray:
+    import keras
     from tf_keras_vis.saliency import Saliency
 
     state = np.random.get_state()  # noqa: NPY002

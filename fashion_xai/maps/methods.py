@@ -16,14 +16,17 @@ import numpy as np
 from fashion_xai.maps import cams, gradients, shapley
 from fashion_xai.maps.guided_filter import along_edges
 from fashion_xai.maps.occlusion import occlusion
+from fashion_xai.models.linear_heads import LinearHeads
 from fashion_xai.models.outputs import ForwardPass
-from fashion_xai.network import Network
 
 Targets = Mapping[str, np.ndarray]
 """Head → coefficients (labels,): the score that is explained is ``logits @ coefficients``."""
 
-Compute = Callable[[Network, ForwardPass, Targets], dict[str, np.ndarray]]
-"""One photo's raw maps, head → float32 (h, w); any h and w."""
+Maps = dict[str, np.ndarray]
+"""Head → raw float32 (h, w); any h and w."""
+
+Compute = Callable[[LinearHeads, ForwardPass, Targets], Maps]
+"""One photo's maps."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Method:
         about_the_label: False where the map is the same for every label.
         signed: whether negative cells mean something.
         aliases: methods that give the same map on these heads, up to a factor.
-        extra: of the package, that has to be installed for it.
+        extra: of the package, that has to be installed for it; with the Keras model of the bundle.
     """
 
     name: str
@@ -59,7 +62,8 @@ class Method:
     @property
     def available(self) -> bool:
         """Whether all it needs is installed."""
-        return self.extra is None or importlib.util.find_spec(EXTRAS[self.extra]) is not None
+        needed = EXTRAS.get(self.extra or "", ())
+        return all(importlib.util.find_spec(name) is not None for name in needed)
 
     @property
     def remedy(self) -> str:
@@ -67,8 +71,8 @@ class Method:
         return f'method {self.name!r} needs: pip install "fashion-xai[{self.extra}]"'
 
 
-EXTRAS = {"keras": "tf_keras_vis", "shap": "shap"}
-"""Extra → the package that a method imports."""
+EXTRAS = {"keras": ("tensorflow", "keras", "tf_keras_vis"), "shap": ("shap",)}
+"""Extra → the packages that a method imports."""
 
 MOST_WINDOWS = 64
 """That occlusion hides, a pass each: those of a dilated network's cells would hide too little."""
@@ -77,9 +81,7 @@ MOST_WINDOWS = 64
 def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
     """A map of features and weights alone."""
 
-    def compute(
-        network: Network, forward_pass: ForwardPass, targets: Targets
-    ) -> dict[str, np.ndarray]:
+    def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
         return {
             head: form(forward_pass.features, network.kernels[head] @ coefficients)
             for head, coefficients in targets.items()
@@ -88,7 +90,9 @@ def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
     return compute
 
 
-def _odds(network: Network, forward_pass: ForwardPass, targets: Targets) -> dict[str, np.ndarray]:
+def _odds(
+    network: LinearHeads, forward_pass: ForwardPass, targets: Targets
+) -> dict[str, np.ndarray]:
     odds = {h: cams.against_rivals(c, forward_pass.logits[h]) for h, c in targets.items()}
     return _closed(cams.grad_cam)(network, forward_pass, odds)
 
@@ -96,9 +100,7 @@ def _odds(network: Network, forward_pass: ForwardPass, targets: Targets) -> dict
 def _along_edges(coarse: Compute) -> Compute:
     """A method's maps, brought to a finer grid along the photo's edges."""
 
-    def compute(
-        network: Network, forward_pass: ForwardPass, targets: Targets
-    ) -> dict[str, np.ndarray]:
+    def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
         maps = coarse(network, forward_pass, targets)
         finer = along_edges(np.stack(list(maps.values())), forward_pass.pixels)
         return dict(zip(maps, finer, strict=True))
@@ -109,14 +111,11 @@ def _along_edges(coarse: Compute) -> Compute:
 def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
     """A map through tf-keras-vis at the layer with ``times`` as many cells a side."""
 
-    def compute(
-        network: Network, forward_pass: ForwardPass, targets: Targets
-    ) -> dict[str, np.ndarray]:
-        layer = network.layer if times == 1 else network.finer_layer(times)
+    def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
+        keras = network.in_keras
+        layer = keras.layer if times == 1 else keras.finer_layer(times)
         return {
-            head: form(
-                network.model, layer, network.output(head), forward_pass.pixels, coefficients
-            )
+            head: form(keras.model, layer, keras.output(head), forward_pass.pixels, coefficients)
             for head, coefficients in targets.items()
         }
 
@@ -124,11 +123,10 @@ def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
 
 
 def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
-    def compute(
-        network: Network, forward_pass: ForwardPass, targets: Targets
-    ) -> dict[str, np.ndarray]:
+    def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
+        keras = network.in_keras
         return {
-            head: form(network.model, network.output(head), forward_pass.pixels, coefficients)
+            head: form(keras.model, keras.output(head), forward_pass.pixels, coefficients)
             for head, coefficients in targets.items()
         }
 
@@ -139,9 +137,7 @@ def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Comput
     """A map from passes on changed photos, with ``times`` as many cells a side as the features;
     those are halved first where there are more than :data:`MOST_WINDOWS` of them."""
 
-    def compute(
-        network: Network, forward_pass: ForwardPass, targets: Targets
-    ) -> dict[str, np.ndarray]:
+    def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
         def logits(pixels: np.ndarray) -> dict[str, np.ndarray]:
             return network.forward(pixels)[1]
 
@@ -153,7 +149,9 @@ def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Comput
     return compute
 
 
-def _fine(network: Network, forward_pass: ForwardPass, targets: Targets) -> dict[str, np.ndarray]:
+def _fine(
+    network: LinearHeads, forward_pass: ForwardPass, targets: Targets
+) -> dict[str, np.ndarray]:
     coarse = _closed(cams.grad_cam)(network, forward_pass, targets)
     finer = [_at_layer(gradients.layer_cam_at, t)(network, forward_pass, targets) for t in (2, 4)]
     return {head: gradients.fuse(coarse[head], *(f[head] for f in finer)) for head in targets}

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
+import onnx
+from onnx import numpy_helper
 from scipy.stats import spearmanr
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.maps.geometry import stretch
 from fashion_xai.metrics import mean_with_interval
-from fashion_xai.models.efficientnet import set_weights
+from fashion_xai.models.onnx_network import BIAS, KERNEL
+
+WEIGHED = ("Conv", "MatMul", "Gemm", "Add")
+"""Operators of ONNX whose constants are learnt; an Add's are a bias."""
 
 STAGES = 4
 """The heads, then the other layers in this many steps less one."""
@@ -33,9 +37,9 @@ def cascade(
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """Randomise from the heads down and follow each method's maps.
 
-    A layer is randomised by shuffling the entries of each of its weights: what it has learnt
-    goes, the scale of its outputs stays (Adebayo et al. draw them anew, which for batch
-    normalisation would change the scale too). The maps keep explaining the labels that the
+    A layer, one operator of the ONNX graph with the batch normalisation that is folded into it,
+    is randomised by shuffling the entries of each of its weights: what it has learnt goes, their
+    scale stays (Adebayo et al. draw them anew). The maps keep explaining the labels that the
     trained network predicted.
 
     Args:
@@ -49,19 +53,28 @@ def cascade(
         Method → head → one entry per stage: ``layers``, how many are random by then, and the
         Spearman rank correlation with the trained network's map, −1–1: ``mean``, ``low``,
         ``high`` (95 %, bootstrap over photos). 0 means: nothing in common.
+
+    Raises:
+        ValueError: a bundle without ``model.onnx``.
     """
+    if classifier.bundle.graph is None:
+        raise ValueError(
+            f"{classifier.bundle.folder}: the sanity check needs its model.onnx: "
+            f"python -m training.export {classifier.bundle.folder}"
+        )
     rng = np.random.default_rng(seed)
     labels = [{h: p[h].label for h in heads} for p in classifier.predict(list(photos))]
     trained = _maps(classifier, photos, names, labels)
-    copy = keras.models.clone_model(classifier.bundle.model)
-    set_weights(copy, classifier.bundle.model.get_weights())
+    copy = onnx.ModelProto()
+    copy.CopyFrom(classifier.bundle.graph)
     answers: dict[str, dict[str, list[dict[str, Any]]]] = {n: {h: [] for h in heads} for n in names}
     shuffled = 0
-    for layers in _stages(copy, classifier.attributes, stages):
-        for layer in layers:
-            layer.set_weights([_shuffled(w, rng) for w in layer.get_weights()])
+    for layers in _stages(copy.graph, classifier.attributes, stages):
+        for weights in layers:
+            for tensor in weights:
+                _shuffle(tensor, rng)
         shuffled += len(layers)
-        random = FashionClassifier(replace(classifier.bundle, model=copy))
+        random = FashionClassifier(replace(classifier.bundle, graph=copy))
         changed = _maps(random, photos, names, labels)
         for name in names:
             for head in heads:
@@ -101,13 +114,25 @@ def _maps(classifier, photos, names, labels) -> dict[str, list[dict[str, np.ndar
     }
 
 
-def _stages(model: keras.Model, heads: Sequence[str], stages: int) -> list[list[Any]]:
-    """The heads, then the other layers with trainable weights, the last ones first, in groups."""
-    first = [model.get_layer(name) for name in heads]
-    others = [x for x in reversed(model.layers) if x.trainable_weights and x not in first]
+def _stages(
+    graph: onnx.GraphProto, heads: Sequence[str], stages: int
+) -> list[list[list[onnx.TensorProto]]]:
+    """The heads, then the other layers, the last ones first, in groups; a layer is its weights."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    first = [[tensors.pop(form.format(head)) for form in (KERNEL, BIAS)] for head in heads]
+    others = []
+    for node in reversed(graph.node):
+        if node.op_type not in WEIGHED:
+            continue
+        weights = [tensors.pop(name) for name in node.input if name in tensors]
+        if weights:
+            others.append(weights)
     groups = np.array_split(np.arange(len(others)), max(stages - 1, 1))[: stages - 1]
     return [first, *([others[i] for i in group] for group in groups)]
 
 
-def _shuffled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return rng.permutation(weights.ravel()).reshape(weights.shape)
+def _shuffle(tensor: onnx.TensorProto, rng: np.random.Generator) -> None:
+    """The entries in another order, in place."""
+    old = numpy_helper.to_array(tensor)
+    new = rng.permutation(old.ravel()).reshape(old.shape)
+    tensor.CopyFrom(numpy_helper.from_array(new, tensor.name))

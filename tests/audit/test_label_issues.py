@@ -32,7 +32,7 @@ def flipped(tmp_path_factory, shipped):
     forward_passes = shipped.read([catalogue.photo(p) for p in products])
     pooled = np.stack([r.features.mean((0, 1)) for r in forward_passes])
     model = build_model(vocabulary.sizes, shipped.size)
-    backbone = [w for layer in shipped.network.model.layers if layer.name not in shipped.attributes
+    backbone = [w for layer in shipped.bundle.model.layers if layer.name not in shipped.attributes
                 for w in layer.get_weights()]  # fmt: skip
     heads = []
     for head, labels in vocabulary.labels.items():

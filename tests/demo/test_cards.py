@@ -160,8 +160,8 @@ def test_labels_are_shown_inert(small, path):
     labels = dict(small.vocabulary.labels)
     labels["gender"] = (evil, *labels["gender"][1:])
     strange = FashionClassifier(type(small.bundle)(
-        small.bundle.model, Vocabulary(labels), small.taxonomy, small.bundle.card,
-        small.bundle.folder,
+        Vocabulary(labels), small.taxonomy, small.bundle.card, small.bundle.folder,
+        graph=small.bundle.graph,
     ))  # fmt: skip
     html = card(strange, analysis, "gender", evil)
     assert evil not in html and "&lt;img src=x" in html

@@ -32,7 +32,7 @@ def one_label(shipped, attribute, label):
 @pytest.mark.parametrize("name", ["gradcam", "layercam"])
 def test_at_the_last_layer_they_are_the_closed_form(shipped, forward_pass, name):
     form = {"gradcam": gradients.grad_cam_at, "layercam": gradients.layer_cam_at}[name]
-    network = shipped.network
+    network = shipped.network.in_keras
     closed = shipped.explanations(forward_pass, ["articleType"], method=name)["articleType"]
     wanted = one_label(shipped, "articleType", closed.target)
     output = network.output("articleType")

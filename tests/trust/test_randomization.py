@@ -1,9 +1,12 @@
 """Random weights: maps of a label fall apart; one that knows no label does not notice the heads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.models import bundle
 from fashion_xai.trust import randomization
 from tests import garments
 
@@ -18,15 +21,25 @@ def test_similarity_by_hand():
 
 
 def test_the_heads_go_first_and_every_layer_once(small_bundle):
-    model = FashionClassifier.load(small_bundle).bundle.model
+    """Every weight that Keras would train is in it once, but for batch normalisation's: folded."""
+    one = bundle.load(small_bundle)
     heads = ("gender", "season")
-    groups = randomization._stages(model, heads, 4)
-    assert [layer.name for layer in groups[0]] == list(heads)
-    names = [layer.name for group in groups for layer in group]
-    assert len(names) == len(set(names)) and len(groups) == 4
-    assert sorted(names) == sorted(x.name for x in model.layers if x.trainable_weights)
-    place = [layer.name for layer in model.layers].index
-    assert place(groups[1][0].name) > place(groups[1][-1].name) > place(groups[2][0].name)
+    groups = randomization._stages(one.graph.graph, heads, 4)
+    assert [[w.name for w in layer] for layer in groups[0]] == [
+        ["gender/kernel", "gender/bias"], ["season/kernel", "season/bias"],
+    ]  # fmt: skip
+    weights = [w for group in groups for layer in group for w in layer]
+    assert len({w.name for w in weights}) == len(weights) and len(groups) == 4
+    layers = [x for x in one.model.layers if x.trainable_weights and "bn" not in x.name]
+    assert sum(map(len, groups)) >= len(layers) > 80
+    place = [name for node in one.graph.graph.node for name in node.input].index
+    assert place(groups[1][0][0].name) > place(groups[1][-1][0].name) > place(groups[2][0][0].name)
+
+
+def test_an_older_bundle_says_what_it_lacks(small):
+    older = FashionClassifier(replace(small.bundle, graph=None))
+    with pytest.raises(ValueError, match=r"needs its model\.onnx: python -m training\.export"):
+        randomization.cascade(older, [garments.draw("bag")], ["gradcam"], ["gender"])
 
 
 def test_random_weights_change_the_maps_and_leave_the_bundle_alone(shipped):
