@@ -255,12 +255,23 @@ class FashionClassifier:
         False means: doubt every answer. The threshold and how well it separates are in the
         bundle's card under ``abstention``.
         """
-        if self.threshold is None:
-            return None
-        (score,) = self.ood_score.score(
+        (answer,) = self.are_one_product(
             forward_pass.pooled[None], {a: x[None] for a, x in forward_pass.logits.items()}
         )
-        return bool(score >= self.threshold)
+        return answer
+
+    def are_one_product(
+        self, pooled: np.ndarray, logits: Mapping[str, np.ndarray]
+    ) -> list[bool | None]:
+        """:meth:`is_one_product` of n photos at once.
+
+        Args:
+            pooled: (n, channels), the mean of the features over their cells.
+            logits: attribute → (n, labels).
+        """
+        if self.threshold is None:
+            return [None] * len(pooled)
+        return (self.ood_score.score(pooled, logits) >= self.threshold).tolist()
 
     def top(self, prediction: Prediction, k: int = 3) -> list[tuple[str, float]]:
         """The answer, then the most probable other labels, k in all, with their probabilities."""

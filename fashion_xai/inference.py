@@ -1,10 +1,13 @@
-"""Many products through one network: the next photos are decoded while it works on these."""
+"""Many products through one network: while it works on some, the next photos are decoded, and
+whoever asked works on those before."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +16,12 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
 from fashion_xai.models.outputs import ForwardPass
+
+DECODERS = 4
+"""Threads that decode; reading and decoding a photo leave Python's lock alone."""
+
+AHEAD = 4
+"""Batches that are decoded before their turn."""
 
 Change = Callable[[np.ndarray, int], np.ndarray]
 """A photo and its place among the products → another photo."""
@@ -60,7 +69,7 @@ class ProductReader:
         catalogue: that the products are of.
         products: which.
         change: made to each photo before the network sees it; None for none.
-        beside: worked out of each photo beside the forward pass, in the decoding thread.
+        beside: worked out of each photo beside the forward pass, in a decoding thread.
 
     Attributes:
         rejected: products whose photo cannot be used, as far as the iteration has come.
@@ -81,23 +90,32 @@ class ProductReader:
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[list[ReadProduct]]:
-        size = self.classifier.batch_size
-        starts = range(0, len(self.products), size)
-        with ThreadPoolExecutor(1) as pool:
-            ahead = [pool.submit(self._decode, start) for start in starts[:1]]
-            for start in starts:
-                decoded, rejected = ahead.pop().result()
-                if start + size < len(self.products):
-                    ahead.append(pool.submit(self._decode, start + size))
-                self.rejected += rejected
-                if decoded:
-                    yield self._read(decoded)
+        starts = range(0, len(self.products), self.classifier.batch_size)
+        later = iter(starts[AHEAD:])
+        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as network:
+            decoding = deque(decoders.submit(self._decode, start) for start in starts[:AHEAD])
+            reading: deque[Future[tuple[list[ReadProduct], list[Rejected]]]] = deque()
+            while decoding or reading:
+                if decoding:
+                    reading.append(network.submit(self._read, decoding.popleft()))
+                    decoding.extend(decoders.submit(self._decode, s) for s in islice(later, 1))
+                if len(reading) > 1 or not decoding:
+                    read, rejected = reading.popleft().result()
+                    self.rejected += rejected
+                    if read:
+                        yield read
 
-    def _read(self, decoded: Sequence[_Decoded]) -> list[ReadProduct]:
+    def _read(
+        self, batch: Future[tuple[list[_Decoded], list[Rejected]]]
+    ) -> tuple[list[ReadProduct], list[Rejected]]:
+        decoded, rejected = batch.result()
+        if not decoded:
+            return [], rejected
         before = time.perf_counter()
         made = self.classifier.read_fitted([(d.canvas, d.box) for d in decoded])
         self.seconds += time.perf_counter() - before
-        return [ReadProduct(d.product, f, d.beside) for d, f in zip(decoded, made, strict=True)]
+        pairs = zip(decoded, made, strict=True)
+        return [ReadProduct(d.product, f, d.beside) for d, f in pairs], rejected
 
     def _decode(self, start: int) -> tuple[list[_Decoded], list[Rejected]]:
         decoded: list[_Decoded] = []

@@ -1,16 +1,24 @@
-"""What six predictions and six maps cost: ``make bench``.
+"""What reading a photo costs: ``make bench``.
 
-The same drawn photos in one process, the contenders in turn, medians; ratios, not bare times,
-travel from machine to machine.
+First whole commands, then six predictions and six maps beside bare forward passes. The same drawn
+photos in one process, the contenders in turn, medians; ratios, not bare times, travel from machine
+to machine. What is in each figure:
+
+- TensorFlow, ONNX: the bare forward pass on float32 pixels that are ready; features and logits.
+- six answers + Grad-CAM, + default maps: ``FashionClassifier.explain`` on decoded photos: fitting
+  them into the network's input, the ONNX pass, predictions, six maps. No decoding.
+- GradientTape ×6, tf-keras-vis ×6: six Grad-CAMs through gradients, on pixels that are ready.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -24,14 +32,67 @@ from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 from fashion_xai import FashionClassifier
 from fashion_xai.data.images import letterbox
 from tests import garments
+from tests.server import ROOT, start
+
+PHOTO = "demo/examples/red-dress.png"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--rounds", type=int, default=30, help="of the fast contenders")
     parser.add_argument("--slow-rounds", type=int, default=3, help="of those with gradients")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 64], metavar="N")
+    parser.add_argument(
+        "--beside", type=Path, metavar="CLONE", help="another clone whose commands are timed too"
+    )
     args = parser.parse_args()
+    print("| command | seconds | peak memory |\n|---|---|---|")
+    for root in (ROOT, args.beside):
+        if root is not None:
+            name = "" if root == ROOT else f", in {root.name}"
+            commands(root.resolve(), name)
+    print()
+    photos(args)
+
+
+def commands(root: Path, name: str) -> None:
+    """Whole processes, median of three."""
+    package = [sys.executable, "-m", "fashion_xai"]
+    for title, command in {
+        "fashion-xai --help": [*package, "--help"],
+        "fashion-xai predict PHOTO": [*package, "predict", PHOTO],
+    }.items():
+        runs = [process(command, root) for _ in range(3)]
+        seconds, peak = (median(x) for x in zip(*runs, strict=True))
+        print(f"| `{title}`{name} | {seconds:.2f} | {peak:.0f} MB |", flush=True)
+    spent = []
+    for _ in range(3):
+        before = time.perf_counter()
+        server, _ = start(root=root)
+        spent.append(time.perf_counter() - before)
+        server.kill()
+        server.wait()
+    print(f"| demo, start to Ready{name} | {median(spent):.1f} | – |", flush=True)
+
+
+def process(command: list[str], root: Path) -> tuple[float, float]:
+    """Seconds and peak MB of a process, which must succeed."""
+    before = time.perf_counter()
+    child = subprocess.Popen(
+        command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise RuntimeError(f"{command} failed in {root}")
+    return time.perf_counter() - before, usage.ru_maxrss / 1e3
+
+
+def photos(args: argparse.Namespace) -> None:
     classifier = FashionClassifier.load()
     model = classifier.bundle.model
     both = keras.Model(model.inputs, [model.get_layer(classifier.layer).output, *model.outputs])
@@ -40,22 +101,16 @@ def main() -> None:
     kinds = list(garments.KINDS)
     print(f"input {height}×{width}, {os.cpu_count()} cores, medians of {args.rounds} rounds")
     print(
-        "| batch | forward pass | six predictions + six Grad-CAMs | with six LayerCAMs too "
-        "| six maps as shown by default | GradientTape ×6 | tf-keras-vis ×6 | peak memory |"
+        "| batch | TensorFlow | ONNX (of TensorFlow) | six answers + Grad-CAM | + default maps "
+        "| + default maps, of ONNX | GradientTape ×6 | tf-keras-vis ×6 |\n" + "|---" * 8 + "|"
     )
-    print("|---|---|---|---|---|---|---|---|")
     for batch in args.batches:
-        photos = [
+        drawn = [
             letterbox(garments.draw(kinds[i % len(kinds)], seed=i), classifier.size)[0]
             for i in range(batch)
         ]
-        pixels = np.stack(photos).astype(np.float32)
-        indices = [[p.index for p in x.values()] for x in classifier.predict(photos)]
-
-        def both_methods(photos=photos) -> None:
-            for forward_pass in classifier.read(photos):
-                classifier.explanations(forward_pass, method="gradcam")
-                classifier.explanations(forward_pass, method="layercam")
+        pixels = np.stack(drawn).astype(np.float32)
+        indices = [[p.index for p in x.values()] for x in classifier.predict(drawn)]
 
         def tapes(pixels=pixels, indices=indices) -> None:
             for head in range(len(model.outputs)):
@@ -75,17 +130,18 @@ def main() -> None:
                     seek_penultimate_conv_layer=False, expand_cam=False, normalize_cam=False,
                 )  # fmt: skip
 
-        forward, *others = in_turn(
+        bare, onnx, *others = in_turn(
             args.rounds,
-            lambda pixels=pixels: model.predict_on_batch(pixels),
-            lambda photos=photos: classifier.explain(photos, "gradcam"),
-            both_methods,
-            lambda photos=photos: classifier.explain(photos),
+            lambda pixels=pixels: both.predict_on_batch(pixels),
+            lambda pixels=pixels: classifier.network.forward(pixels),
+            lambda drawn=drawn: classifier.explain(drawn, "gradcam"),
+            lambda drawn=drawn: classifier.explain(drawn),
         )
-        others += in_turn(args.slow_rounds, tapes, keras_vis)
-        cells = " | ".join(f"{1e3 * t:.1f} ms ({t / forward:.2f} ×)" for t in others)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(f"| {batch} | {1e3 * forward:.1f} ms | {cells} | {peak:.1f} GB |", flush=True)
+        slow = in_turn(args.slow_rounds, tapes, keras_vis)
+        cells = [f"{1e3 * t:.1f} ms ({t / bare:.2f} ×)" for t in (onnx, *others)]
+        cells += [f"{others[-1] / onnx:.2f} ×"]
+        cells += [f"{1e3 * t:.0f} ms ({t / bare:.1f} ×)" for t in slow]
+        print(f"| {batch} | {1e3 * bare:.1f} ms | {' | '.join(cells)} |", flush=True)
 
 
 def in_turn(rounds: int, *contenders: Callable[[], object]) -> list[float]:

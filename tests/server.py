@@ -19,12 +19,12 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def start(*args: str) -> tuple[subprocess.Popen, str]:
-    """Start the demo as a person does and wait until it says it is ready."""
+def start(*args: str, root: Path = ROOT) -> tuple[subprocess.Popen, str]:
+    """Start the demo of a clone as a person does and wait until it says it is ready."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "demo/app.py", "--port", str(port), *args],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
     until_ready(process)

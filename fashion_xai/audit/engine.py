@@ -219,13 +219,14 @@ def _columns(
     probabilities = classifier.decoder.probabilities(logits)
     predicted = classifier.decoder.labels(probabilities)
     alone = {h: p.argmax(1) for h, p in probabilities.items()}
-    embedded = features.mean((1, 2)) @ _projection(features.shape[-1])
+    pooled = features.mean((1, 2))
+    embedded = pooled @ _projection(features.shape[-1])
     columns: dict[str, Sequence[Any]] = {
         "id": [p.id for p in products],
         "title": [p.title if titles else "" for p in products],
         "split": [split.get(p.id) for p in products],
         **{n: [getattr(x, n) for x in properties] for n, _ in ImageProperties.FIELDS},
-        "one_product": [classifier.is_one_product(f) for f in passes],
+        "one_product": classifier.are_one_product(pooled, logits),
         "consistent": _consistent(classifier, alone).tolist(),
         "embedding": list(embedded.astype(np.float16)),
     }
@@ -264,14 +265,13 @@ def _head_columns(
 
     def odds(target: np.ndarray) -> np.ndarray:
         c = np.stack([cams.against_rivals(eye[t], z) for t, z in zip(target, logits, strict=True)])
-        return cams.grad_cam(features, c @ kernel.T)
+        return c @ kernel.T
 
-    own = odds(predicted)
     wrong = (true >= 0) & (true != predicted)
-    # One label costs what the others cost: maps of the true label are made for all, kept of some.
-    theirs = odds(np.maximum(true, 0))
+    # One product makes all maps: those of the true label too, which are kept of some.
     apart = (kernel[:, np.maximum(true, 0)] - kernel[:, predicted]).T
-    difference = cams.grad_cam(features, apart)
+    weights = np.stack([odds(predicted), odds(np.maximum(true, 0)), apart], 1)
+    own, theirs, difference = np.moveaxis(cams.grad_cam(features, weights), 1, 0)
     gap = logits[n, np.maximum(true, 0)] - logits[n, predicted]
 
     def where(mask: np.ndarray, values: Sequence[Any]) -> list[Any]:

@@ -47,7 +47,8 @@ def silhouette(rgb: np.ndarray) -> np.ndarray | None:
     background = np.median(border, axis=0)
     if background.min() < LIGHTEST:
         return None
-    light = (np.abs(rgb.astype(np.int16) - background) <= TOLERANCE).all(-1)
+    lowest, highest = np.ceil(background - TOLERANCE), np.floor(background + TOLERANCE)
+    light = cv2.inRange(rgb, lowest, highest) > 0
     # A rim of background around the photo joins all parts of it that touch the border.
     framed = np.pad(light, 1, constant_values=True).astype(np.uint8)
     # A one-pixel bridge through a pale edge would drain the product.

@@ -20,10 +20,12 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Args:
         features: (..., h, w, channels), the tensor that enters the global average pooling.
         weights: (channels,), the label's column of the head's kernel; for "a rather than b"
-            the difference of two columns. Of n photos, (n, h, w, channels), also (n, channels).
+            the difference of two columns. Also one for each photo, (..., channels), or k for each,
+            (..., k, channels): one product makes all of these maps.
 
     Returns:
-        float32 (..., h, w), in logits per cell; negative where the cell speaks against.
+        float32 (..., h, w), or (..., k, h, w), in logits per cell; negative where the cell speaks
+        against.
 
     Raises:
         ValueError: the channels do not agree.
@@ -32,10 +34,15 @@ def grad_cam(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     [[1.5, 1.5], [1.5, 1.5]]
     """
     *photos, height, width, channels = features.shape
-    if weights.shape not in ((channels,), (*photos, channels)):
-        raise ValueError(f"Expected weights of shape ({channels},). Received: {weights.shape}")
-    cells = features.reshape(*photos, height * width, channels) @ weights[..., None]
-    return (cells.reshape(*photos, height, width) / (height * width)).astype(np.float32)
+    shape, one = weights.shape, (channels,)
+    many = len(shape) == len(photos) + 2 and shape[: len(photos)] == (*photos,)
+    if not (shape in (one, (*photos, *one)) or (many and shape[-1] == channels)):
+        raise ValueError(f"Expected weights of shape ({channels},). Received: {shape}")
+    columns = np.swapaxes(weights, -1, -2) if many else weights[..., None]
+    cells = features.reshape(*photos, height * width, channels) @ columns
+    maps = np.moveaxis(cells, -1, len(photos)) if many else cells[..., 0]
+    found = maps.reshape(*maps.shape[:-1], height, width) / (height * width)
+    return found.astype(np.float32)
 
 
 def against_rivals(coefficients: np.ndarray, logits: np.ndarray) -> np.ndarray:

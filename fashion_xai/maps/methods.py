@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,14 +78,12 @@ MOST_WINDOWS = 64
 """That occlusion hides, a pass each: those of a dilated network's cells would hide too little."""
 
 
-def _closed(form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Compute:
-    """A map of features and weights alone."""
+def _closed(form: Callable[[np.ndarray, np.ndarray], Iterable[np.ndarray]]) -> Compute:
+    """Maps of features (h, w, channels) and weights (heads, channels) alone."""
 
     def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
-        return {
-            head: form(forward_pass.features, network.kernels[head] @ coefficients)
-            for head, coefficients in targets.items()
-        }
+        weights = np.stack([network.kernels[head] @ c for head, c in targets.items()])
+        return dict(zip(targets, form(forward_pass.features, weights), strict=True))
 
     return compute
 
@@ -208,7 +206,7 @@ METHODS: dict[str, Method] = {
             cost="none",
             source="Muhammad & Yeasin 2020, arXiv:2008.00299",
             not_for="why this label: the map is the same for every label and head",
-            compute=_closed(lambda features, weights: cams.eigen_cam(features)),
+            compute=_closed(lambda features, weights: [cams.eigen_cam(features)] * len(weights)),
             about_the_label=False,
         ),
         Method(

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from fashion_xai import ATTRIBUTES, FashionClassifier
 from fashion_xai.maps import methods
 from tests import garments
-from tests.server import start
+from tests.server import ROOT, start
 
 BATCH = 16
 LEAN = "gradcam-odds"
@@ -41,26 +41,28 @@ def main(argv: list[str] | None = None) -> int:
         default=400,
         help="photos for the default maps, and for those with pictures (default: 400)",
     )
+    parser.add_argument(
+        "--beside", type=Path, metavar="CLONE", help="another clone whose demo is asked first"
+    )
     args = parser.parse_args(argv)
     photos = drawn()
     bare = {name: library(photos, name) for name in (LEAN, methods.DEFAULT)}
     for name, rate in bare.items():
         print(f"library, explain by {name} in batches of {BATCH}: {rate:.0f} photos/s")
-    process, url = start()
+    columns = "clone | asked for | photos | failed | photos/s | library | median | p95 | p95/median"
+    print(f"| {columns} |\n{'|---' * 9}|")
+    for root in (args.beside, ROOT):
+        if root:
+            measure(root.resolve(), args, photos, bare)
+    return 0
+
+
+def measure(root: Path, args, photos: list[bytes], bare: dict[str, float]) -> None:
+    """Ask the demo of a clone for all three and print a line each."""
+    process, url = start(root=root)
     try:
-        columns = [
-            "endpoint",
-            "photos",
-            "failed",
-            "photos/s",
-            "library",
-            "median",
-            "p95",
-            "p95/median",
-        ]
-        print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
         watch = Memory(process.pid)
-        send = partial(crowd, url, photos, args.clients)
+        send = partial(crowd, url, root.name, photos, args.clients)
         send(args.photos, {"method": LEAN}, bare[LEAN], watch)
         print_memory(watch, args.photos)
         send(args.pictures, {}, bare[methods.DEFAULT], watch)
@@ -68,7 +70,6 @@ def main(argv: list[str] | None = None) -> int:
     finally:
         process.kill()
         process.wait()
-    return 0
 
 
 def drawn() -> list[bytes]:
@@ -110,7 +111,7 @@ class Memory:
                     self.samples.append(int(line.split()[1]) / 1e6)
 
 
-def crowd(url, photos, clients, count, query, bare, watch) -> None:
+def crowd(url, clone, photos, clients, count, query, bare, watch) -> None:
     """Send ``count`` photos from ``clients`` at once and print a line."""
     spent: list[float] = []
     failed: list[str] = []
@@ -140,7 +141,7 @@ def crowd(url, photos, clients, count, query, bare, watch) -> None:
     what = "maps and pictures" if "pictures" in query else "labels and raw maps"
     what += f" ({query.get('method', methods.DEFAULT)})"
     print(
-        f"| {what} | {count} | {len(failed)} | {count / seconds:.0f} "
+        f"| {clone} | {what} | {count} | {len(failed)} | {count / seconds:.0f} "
         f"| {100 * count / seconds / bare:.0f} % | {1000 * median:.0f} ms | {1000 * p95:.0f} ms "
         f"| {p95 / median:.2f} |",
         flush=True,
