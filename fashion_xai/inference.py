@@ -62,7 +62,8 @@ class _Decoded(NamedTuple):
 
 
 class ProductReader:
-    """Iterate for batches of :class:`ReadProduct`, in the products' order.
+    """Iterate for batches of :class:`ReadProduct`, in the products' order: one for each
+    ``batch_size`` products, shorter by those whose photo cannot be used.
 
     Args:
         classifier: whose network reads them.
@@ -102,8 +103,7 @@ class ProductReader:
                 if len(reading) > 1 or not decoding:
                     read, rejected = reading.popleft().result()
                     self.rejected += rejected
-                    if read:
-                        yield read
+                    yield read
 
     def _read(
         self, batch: Future[tuple[list[_Decoded], list[Rejected]]]

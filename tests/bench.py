@@ -23,15 +23,6 @@ from statistics import median
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
-import numpy as np
-import tensorflow as tf
-from tf_keras_vis.gradcam import Gradcam
-from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
-
-from fashion_xai import FashionClassifier
-from fashion_xai.data.images import letterbox
-from tests import garments
 from tests.server import ROOT, start
 
 PHOTO = "demo/examples/red-dress.png"
@@ -93,6 +84,17 @@ def process(command: list[str], root: Path) -> tuple[float, float]:
 
 
 def photos(args: argparse.Namespace) -> None:
+    # Not before: the peak memory of a child counts what its parent held when it started it.
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
+
+    from fashion_xai import FashionClassifier
+    from fashion_xai.data.images import letterbox
+    from tests import garments
+
     classifier = FashionClassifier.load()
     model = classifier.bundle.model
     both = keras.Model(model.inputs, [model.get_layer(classifier.layer).output, *model.outputs])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +122,8 @@ def _run(
     out: Path,
 ) -> dict[str, Any]:
     parts = _claim(out, settings)
-    chunks = [products[i : i + CHUNK] for i in range(0, len(products), CHUNK)]
+    size = max(CHUNK // classifier.batch_size, 1) * classifier.batch_size  # whole batches
+    chunks = [products[i : i + size] for i in range(0, len(products), size)]
     seconds = _stream(classifier, catalogue, chunks, parts, split, settings["titles"])
     _join(classifier, [_part(parts, n) for n in range(len(chunks))], out)
     rejected = [*catalogue.rejected, *_rejected(parts, len(chunks))]
@@ -141,26 +144,30 @@ def _stream(
     titles: bool,
 ) -> dict[str, float]:
     """Write the parts that are not there yet; the seconds that all and the network took."""
-    started, forward = time.perf_counter(), 0.0
+    started = time.perf_counter()
     waiting = [n for n in range(len(chunks)) if not _part(parts, n).exists()]
     total = sum(map(len, chunks))
     done = total - sum(len(chunks[n]) for n in waiting)
     schema = _schema(classifier)
     bar = ProgressBar(total=total, initial=done, unit="photo", desc="audit", smoothing=0.02)
+    # One reader for all parts, so that it never waits for one to be written.
+    products = [product for number in waiting for product in chunks[number]]
+    reader = ProductReader(classifier, catalogue, products, beside=measure_image)
+    batches = iter(reader)
     for number in waiting:
-        reader = ProductReader(classifier, catalogue, chunks[number], beside=measure_image)
-        tables = []
-        for batch in reader:
-            columns = _columns(classifier, batch, split, titles)
-            arrays = [_array(columns[field.name], field.type) for field in schema]
-            tables.append(pa.Table.from_arrays(arrays, schema=schema))
+        tables, before = [], len(reader.rejected)
+        for batch in islice(batches, math.ceil(len(chunks[number]) / classifier.batch_size)):
+            if batch:
+                columns = _columns(classifier, batch, split, titles)
+                arrays = [_array(columns[field.name], field.type) for field in schema]
+                tables.append(pa.Table.from_arrays(arrays, schema=schema))
             bar.update(len(batch))
-        bar.update(len(reader.rejected))
-        forward += reader.seconds
-        _write_part(_part(parts, number), tables, reader.rejected, schema)
+        rejected = reader.rejected[before:]
+        bar.update(len(rejected))
+        _write_part(_part(parts, number), tables, rejected, schema)
     bar.close()
     spent = time.perf_counter() - started
-    return {"streaming": round(spent, 2), "forward": round(forward, 2)}
+    return {"streaming": round(spent, 2), "forward": round(reader.seconds, 2)}
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

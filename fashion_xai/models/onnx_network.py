@@ -153,6 +153,8 @@ def _session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = 3  # errors only: stderr is the program's
+    # Threads that wait for the next pass would spin on the cores that decode photos and make maps.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(
             graph.SerializeToString(),
