@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from fashion_xai.classifier import FashionClassifier
 
-        return args.run(FashionClassifier.load(args.bundle), args)
+        return args.run(FashionClassifier.load(args.bundle, threads=args.threads), args)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 1

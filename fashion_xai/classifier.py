@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from os import PathLike
@@ -38,7 +39,8 @@ class FashionClassifier:
         batch_size: photos per forward pass.
         providers: execution providers of ONNX Runtime, the first choice first; None takes a GPU's
             where the installed ONNX Runtime has one, else the CPU's.
-        threads: that one forward pass uses; None for as many as there are cores.
+        threads: that one forward pass uses; None for as many as there are cores, which answers one
+            photo soonest. With 1, ``passes`` of them run at once, which answers most photos.
 
     Raises:
         bundle.BundleError: the network's heads are not linear in its pooled features.
@@ -66,6 +68,7 @@ class FashionClassifier:
         self.ood_score = loaded.ood_score or OODScore.plain(loaded.vocabulary.attributes)
         self.threshold: float | None = loaded.card.get("abstention", {}).get("threshold")
         self.network = _network(loaded, providers, threads)
+        self.passes = max(1, cores() // threads) if threads and loaded.graph else 1
         if self.layer != loaded.card["cam_layer"]:
             raise bundle.BundleError(
                 f"{loaded.folder / bundle.CARD}: expected cam_layer {self.layer!r}, which enters "
@@ -295,6 +298,14 @@ class FashionClassifier:
         row = np.zeros(len(self.vocabulary.labels[attribute]), np.float32)
         row[[self.vocabulary.index(attribute, label) for label in labels]] = 1 / len(labels)
         return row
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
 
 
 def _network(

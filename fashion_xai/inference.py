@@ -3,7 +3,6 @@ whoever asked works on those before."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,10 @@ DECODERS = 4
 
 AHEAD = 4
 """Batches that are decoded before their turn."""
+
+PASS = 2
+"""Photos in one forward pass, one core each: what is small stays in the core's cache. On 2 cores an
+audit reads 41 to 45 photos/s so, with passes of 4, 8 and 16 photos 38–43, 34–36 and 30–35."""
 
 Change = Callable[[np.ndarray, int], np.ndarray]
 """A photo and its place among the products → another photo."""
@@ -66,7 +69,7 @@ class ProductReader:
     ``batch_size`` products, shorter by those whose photo cannot be used.
 
     Args:
-        classifier: whose network reads them.
+        classifier: whose network reads them, as many passes at once as its ``passes``.
         catalogue: that the products are of.
         products: which.
         change: made to each photo before the network sees it; None for none.
@@ -74,7 +77,6 @@ class ProductReader:
 
     Attributes:
         rejected: products whose photo cannot be used, as far as the iteration has come.
-        seconds: spent in forward passes so far.
     """
 
     def __init__(
@@ -88,19 +90,19 @@ class ProductReader:
         self.classifier, self.catalogue, self.products = classifier, catalogue, products
         self.change, self.beside = change, beside
         self.rejected: list[Rejected] = []
-        self.seconds = 0.0
 
     def __iter__(self) -> Iterator[list[ReadProduct]]:
         starts = range(0, len(self.products), self.classifier.batch_size)
         later = iter(starts[AHEAD:])
-        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(1) as network:
+        passes = self.classifier.passes
+        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(passes) as network:
             decoding = deque(decoders.submit(self._decode, start) for start in starts[:AHEAD])
             reading: deque[Future[tuple[list[ReadProduct], list[Rejected]]]] = deque()
             while decoding or reading:
                 if decoding:
                     reading.append(network.submit(self._read, decoding.popleft()))
                     decoding.extend(decoders.submit(self._decode, s) for s in islice(later, 1))
-                if len(reading) > 1 or not decoding:
+                if len(reading) > passes or not decoding:
                     read, rejected = reading.popleft().result()
                     self.rejected += rejected
                     yield read
@@ -109,11 +111,10 @@ class ProductReader:
         self, batch: Future[tuple[list[_Decoded], list[Rejected]]]
     ) -> tuple[list[ReadProduct], list[Rejected]]:
         decoded, rejected = batch.result()
-        if not decoded:
-            return [], rejected
-        before = time.perf_counter()
-        made = self.classifier.read_fitted([(d.canvas, d.box) for d in decoded])
-        self.seconds += time.perf_counter() - before
+        fitted = [(d.canvas, d.box) for d in decoded]
+        made: list[ForwardPass] = []
+        for start in range(0, len(fitted), PASS):
+            made += self.classifier.read_fitted(fitted[start : start + PASS])
         pairs = zip(decoded, made, strict=True)
         return [ReadProduct(d.product, f, d.beside) for d, f in pairs], rejected
 

@@ -98,7 +98,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and write what was asked for; returns the figures."""
-    classifier = FashionClassifier.load(args.bundle)
+    classifier = FashionClassifier.load(args.bundle, threads=1)  # most photos, not the soonest
     split, usual = bundle.known(classifier.bundle.card, args.data.name)
     table = schema.from_arguments(args, Table.from_json(usual))
     catalogue = Catalogue(args.data, table=table)

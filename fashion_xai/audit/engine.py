@@ -143,7 +143,7 @@ def _stream(
     split: Mapping[str, str],
     titles: bool,
 ) -> dict[str, float]:
-    """Write the parts that are not there yet; the seconds that all and the network took."""
+    """Write the parts that are not there yet; the seconds that it took."""
     started = time.perf_counter()
     waiting = [n for n in range(len(chunks)) if not _part(parts, n).exists()]
     total = sum(map(len, chunks))
@@ -167,7 +167,7 @@ def _stream(
         _write_part(_part(parts, number), tables, rejected, schema)
     bar.close()
     spent = time.perf_counter() - started
-    return {"streaming": round(spent, 2), "forward": round(reader.seconds, 2)}
+    return {"streaming": round(spent, 2)}
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "slices.csv, rejected.csv and audit.json. A stopped audit resumes when the same command "
         "is given again."
     )
-    shared.add_bundle(command)
+    shared.add_bundle(command, threads=1)
     command.add_argument(
         "--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg"
     )

@@ -23,10 +23,26 @@ def add_photos(command: argparse.ArgumentParser) -> None:
     add_bundle(command)
 
 
-def add_bundle(command: argparse.ArgumentParser) -> None:
-    """What every command has."""
+def add_bundle(command: argparse.ArgumentParser, threads: int | None = None) -> None:
+    """What every command has; ``threads`` is the default of that flag."""
     command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+    command.add_argument(
+        "--threads",
+        type=positive,
+        default=threads,
+        metavar="N",
+        help="cores that one forward pass uses; as many passes run at once as fit "
+        f"(default: {threads or 'all'})",
+    )
     add_quiet(command)
+
+
+def positive(text: str) -> int:
+    """A whole number of 1 or more, for ``argparse``."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more; received {text}")
+    return value
 
 
 def method(text: str) -> str:
