@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+SERVING := $(VENV)/.serving
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 BUNDLE := fashion_xai/assets/model
@@ -17,10 +18,15 @@ help: ## show this list
 
 setup: $(READY) ## create .venv with what demo and training need
 
-$(READY): requirements.txt pyproject.toml
+$(SERVING): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.11")'
-	@echo 'Setting up $(VENV): TensorFlow, Gradio and the rest; once, some minutes …'
+	@echo 'Setting up $(VENV): ONNX Runtime, Gradio and the rest; once, a minute or two …'
 	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+$(READY): $(SERVING) requirements.txt
+	@echo 'Adding TensorFlow and what else training needs; once, some minutes …'
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
@@ -29,7 +35,7 @@ $(DEV): $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(READY) ## serve the demo; ARGS="--help" lists --port, --share, --data, --audit …
+demo: $(SERVING) ## serve the demo; ARGS="--help" lists --port, --share, --data, --audit …
 	@exec $(PY) demo/app.py $(ARGS)
 
 test: $(DEV) ## run all tests; ARGS="-k catalogue" picks some
@@ -68,10 +74,10 @@ train: data $(READY) ## train: DATA=folder-or-zip OUT=runs/mine ARGS="--weights 
 evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS="--split test"
 	@exec $(PY) -m training.evaluate --bundle "$(BUNDLE)" --data "$(DATA)" $(ARGS)
 
-audit: data $(READY) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--split test"
+audit: data $(SERVING) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--split test"
 	@exec $(PY) -m fashion_xai audit --data "$(DATA)" --out "$(or $(OUT),runs/audit)" $(ARGS)
 
-space: $(READY) ## assemble a Hugging Face Space: OUT=folder
+space: $(SERVING) ## assemble a Hugging Face Space: OUT=folder
 	@exec $(PY) -m demo.space "$(or $(OUT),runs/space)"
 
 .PHONY: data

@@ -166,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         limit_memory(args.max_memory)
         visitors = Visitors(rate(args.limit) if args.limit else None)
         proxies = Proxies(trusted(args))
-        classifier = FashionClassifier.load(args.bundle)
+        classifier = FashionClassifier.load(args.bundle, threads=1)  # a crowd is read soonest so
         catalogue = None if args.data is None else Catalogue(args.data)
         audit = Audit(args.audit, catalogue)
         login = api.login(os.environ.get("FASHION_AUTH"))
@@ -190,7 +190,8 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     os.environ["GRADIO_TEMP_DIR"] = str(storage.folder)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.serving.gate decides whom to believe
     uploads.open_no_address()
-    decoder, batcher, results = Decoder(), DynamicBatcher(classifier), Results(args.keep)
+    batcher = DynamicBatcher(classifier, workers=classifier.passes)
+    decoder, results = Decoder(), Results(args.keep)
     beside = ThreadPoolExecutor(1, "start")
     started = beside.submit(decoder.warm_up)  # while the page is built
     beside.shutdown(wait=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TAKEN = ("demo", "fashion_xai", "LICENSE", "NOTICE", "SECURITY.md")
 LFS = "filter=lfs diff=lfs merge=lfs -text"
-LARGE = f"*.keras {LFS}\n*.parquet {LFS}\n"
+LARGE = "".join(f"*.{kind} {LFS}\n" for kind in ("keras", "onnx", "parquet"))
 """What git-lfs keeps: a Space refuses larger files in plain git."""
 
 
@@ -51,7 +51,7 @@ def tracked() -> list[str]:
 
 
 def requirements() -> list[str]:
-    """What library and demo need, Gradio as the front matter pins it; CPU TensorFlow only."""
+    """What library and demo need, Gradio as the front matter pins it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     front = (ROOT / "demo" / "README.md").read_text(encoding="utf-8")
     version = re.search(r"^sdk_version: (\S+)$", front, re.MULTILINE)[1]  # type: ignore[index]

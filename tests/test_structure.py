@@ -86,25 +86,23 @@ def test_no_arrow_points_upward_between_the_wings(path):
                 assert WINGS.index(name) <= WINGS.index(wing), f"{path}:{node.lineno}"
 
 
-def requirements(lines) -> dict[str, str]:
-    found = {}
-    for line in lines:
-        text = line.split("#")[0].strip()
-        if text:
-            name = re.match(r"[A-Za-z0-9_-]+", text)[0]
-            found[name] = text.replace('"', "'").replace(" ", "")
-    return found
-
-
-def test_a_gpu_needs_the_same_ranges_and_every_range_ends():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+def test_every_range_ends_and_serving_needs_no_tensorflow():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *(x for extra in extras.values() for x in extra)]
-    everything = requirements(x for x in lines if not x.startswith("fashion-xai"))
-    gpu = requirements((ROOT / "requirements-gpu.txt").read_text().splitlines())
-    for name in gpu.keys() & everything.keys() - {"tensorflow", "jax"}:
-        assert gpu[name] == everything[name]
-    assert all("<" in text for text in (*everything.values(), *gpu.values()))
+    assert all("<" in text for text in lines if not text.startswith("fashion-xai"))
+    serving = [*project["dependencies"], *extras["demo"]]
+    names = {re.match(r"[A-Za-z0-9_-]+", text)[0] for text in serving}
+    assert not names & {"tensorflow", "tensorflow-cpu", "keras", "tf-keras-vis", "tf2onnx"}
+
+
+def test_a_gpu_needs_the_same_ranges():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    usual = {*extras["train"], *extras["keras"]}
+    for line in extras["gpu"]:
+        if not line.startswith(("tensorflow", "jax")):
+            assert line in usual
 
 
 def test_no_photo_is_in_the_repository():

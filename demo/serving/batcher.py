@@ -15,8 +15,9 @@ from fashion_xai import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.models.outputs import ForwardPass
 
-MAX_BATCH_SIZE = 16
-"""Photos in a forward pass: larger batches are hardly faster, and everyone in one waits for all."""
+MAX_BATCH_SIZE = 4
+"""Photos in a forward pass, one core each. On 2 cores a crowd of 32 got 28 photos/s so, 24 to 27 by
+passes of 1 and 2, and 21 to 26 by one pass of 1, 4 or 16 at a time on both (make bench-demo)."""
 
 WAITING = 256
 """Photos that may wait; about two seconds of work."""
@@ -33,16 +34,17 @@ class _Waiting(NamedTuple):
 
 
 class DynamicBatcher:
-    """Hands photos of many threads to one thread that runs the network.
+    """Hands photos of many threads to the few that run the network.
 
-    While one forward pass runs, the photos that arrive wait together and make up the next one:
-    nobody waits for a batch to fill, and a crowd is read 16 at a time. Visitors' photos go
-    before those of batches, which fill up what room is left.
+    While the forward passes run, the photos that arrive wait together and make up the next ones:
+    nobody waits for a batch to fill. Visitors' photos go before those of batches, which fill up
+    what room is left.
 
     Args:
         classifier: that reads the photos.
         max_batch_size: photos in one pass.
         waiting: photos that may wait before :class:`QueueFull` is raised.
+        workers: forward passes at a time.
     """
 
     def __init__(
@@ -50,13 +52,18 @@ class DynamicBatcher:
         classifier: FashionClassifier,
         max_batch_size: int = MAX_BATCH_SIZE,
         waiting: int = WAITING,
+        workers: int = 1,
     ):
         self.classifier, self.max_batch_size, self.room = classifier, max_batch_size, waiting
         self._queue: queue.PriorityQueue[_Waiting] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="network", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"network-{n}", daemon=True)
+            for n in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -85,14 +92,19 @@ class DynamicBatcher:
     def close(self) -> None:
         """Finish what waits, take nothing more, and return when all is done."""
         self._closed = True
-        self._queue.put(_Waiting(BULK + 1, next(self._numbers), None, Future()))
-        self._thread.join()
+        for _ in self._threads:
+            self._queue.put(_Waiting(BULK + 1, next(self._numbers), None, Future()))
+        for thread in self._threads:
+            thread.join()
 
     def _work(self) -> None:
         while True:
             batch = [self._queue.get()]
-            while len(batch) < self.max_batch_size and not self._queue.empty():
-                batch.append(self._queue.get())
+            while len(batch) < self.max_batch_size and batch[-1].fitted is not None:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
             photos = [w for w in batch if w.fitted is not None]
             if photos:
                 self._answer(photos)

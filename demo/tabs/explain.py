@@ -14,7 +14,6 @@ import numpy as np
 
 from demo.serving import request_log
 from demo.serving.analyses import Analyses
-from demo.serving.batcher import MAX_BATCH_SIZE
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.tabs.inputs import choice_input, photo_input
@@ -46,7 +45,7 @@ UNUSABLE = (ImageError, QueueFull, KeyError, ValueError)
 """What a photo, or a choice that is none, raises: all with a sentence for the visitor."""
 
 
-NETWORK: dict[str, Any] = {"concurrency_limit": 2 * MAX_BATCH_SIZE, "concurrency_id": "network"}
+NETWORK: dict[str, Any] = {"concurrency_limit": 32, "concurrency_id": "network"}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 

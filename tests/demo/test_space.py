@@ -27,10 +27,10 @@ def folder(tmp_path_factory):
 def test_it_holds_what_a_space_needs_and_nothing_private(folder):
     front = (folder / "README.md").read_text().split("---")[1]
     app = re.search(r"app_file: (\S+)", front)[1]
-    assert (folder / app).is_file() and (folder / "fashion_xai/assets/model/model.keras").is_file()
+    assert (folder / app).is_file() and (folder / "fashion_xai/assets/model/model.onnx").is_file()
     needs = (folder / "requirements.txt").read_text()
     version = re.search(r"sdk_version: (\S+)", front)[1]
-    assert f"gradio=={version}\n" in needs and "tensorflow-cpu" in needs
+    assert f"gradio=={version}\n" in needs and "onnxruntime" in needs and "tensorflow" not in needs
     assert not (folder / "tests").exists() and not (folder / ".git").exists()
     assert not list(folder.rglob("*.pyc"))
 
