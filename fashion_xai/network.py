@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
+
+try:
+    import keras
+except ImportError as error:
+    raise ImportError('Keras models need: pip install "fashion-xai[keras]"') from error
 
 PASSED_OVER = (keras.layers.Dropout, keras.layers.Identity)
 """Layers between the pooling and a head that change nothing at inference."""

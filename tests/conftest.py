@@ -21,7 +21,14 @@ from tests import garments
 from tests.server import ROOT, running
 
 REAL_ZIP = "fashion-product-images-small.zip"
-SLOW = ("test_train", "test_devices", "test_transfer", "test_tune", "test_space", "test_ablate")
+SLOW = (
+    "test_train",
+    "test_devices",
+    "test_transfer",
+    "test_fresh_environment",
+    "test_tune",
+    "test_ablate",
+)
 """Files of over a minute, the longest first: so that no worker ends alone with one of them."""
 
 

@@ -1,6 +1,7 @@
 """Serving needs no TensorFlow: in a process that cannot import it, all but gradients works."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,13 @@ def test_predict_prints_the_answers_and_nothing_else(photo):
     assert done.stderr == "" and json.loads(done.stdout)["articleType"][0]["label"]
 
 
+def test_nothing_is_written_beside_the_answers(photo, tmp_path):
+    """ONNX Runtime's telemetry would leave an id among the temporary files and in the cache."""
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    assert command("predict", photo, env={**os.environ, **home}).returncode == 0
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_help_loads_next_to_nothing():
     """What ``fashion-xai --help`` imports beyond Python: nothing."""
     code = (
@@ -93,6 +101,13 @@ def test_every_method_but_gradients_makes_its_maps(photo, small_bundle):
     done = run(METHODS, photo, small_bundle)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "method 'smoothgrad' needs: pip install \"fashion-xai[keras]\"\n"
+
+
+def test_ones_own_model_needs_an_extra():
+    done = run("import fashion_xai; fashion_xai.Network")
+    assert done.stderr.splitlines()[-1] == (
+        'ImportError: Keras models need: pip install "fashion-xai[keras]"'
+    )
 
 
 def test_audit_and_report(drawn, small_bundle, tmp_path):

@@ -452,7 +452,8 @@ def _with(
 
 
 def save(made: bundle.Bundle) -> None:
-    """Write a bundle in the place of the one that it was read from, whose splits it keeps.
+    """Write a bundle in the place of the one that it was read from: with that one's splits, and
+    with a graph if it had one.
 
     Raises:
         onnx_graph.DifferentAnswers: ONNX Runtime does not answer as Keras does.
@@ -467,7 +468,7 @@ def save(made: bundle.Bundle) -> None:
         made.folder / bundle.SPLIT,
         theirs,
         made.ood_score,
-        to_onnx(made.model),
+        to_onnx(made.model) if (made.folder / bundle.GRAPH).exists() else None,
     )
 
 

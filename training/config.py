@@ -21,7 +21,7 @@ from training.data.packing import CACHE
 
 _ELSEWHERE = (
     *("data", "out", "images", "cache", "init", "teacher", "table"),
-    *("devices", "on_device", "measure_step"),
+    *("devices", "on_device", "measure_step", "onnx"),
 )
 """Settings that say where things are, or that learn nothing."""
 
@@ -152,6 +152,7 @@ class Config:
     devices: int | None
     on_device: bool
     measure_step: bool
+    onnx: bool
 
     def learning(self) -> dict:
         """The part that decides what is learnt, as JSON; the same after a resume."""
@@ -417,6 +418,13 @@ def _add_machine(group) -> None:
         "--measure-step",
         action="store_true",
         help="after each stage, print its images/s beside those of the bare step on one batch",
+    )
+    add(
+        "--no-onnx",
+        dest="onnx",
+        action="store_false",
+        help="leave model.onnx out of the bundle, which takes some seconds: for trials. "
+        "python -m training.export BUNDLE makes it later",
     )
 
 

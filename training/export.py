@@ -53,8 +53,8 @@ def export(
     others = [other.labelled for other in data.others]
     calibrated = calibrate.calibrate(made, data.first, others)
     split_files = [other.split_file for other in data.others]
-    graph = to_onnx(calibrated.model)
-    if graph is None:
+    graph = to_onnx(calibrated.model) if settings.onnx else None
+    if settings.onnx and graph is None:
         print(f"{bundle.GRAPH}: {without(folder)}")
     bundle.save(
         folder,

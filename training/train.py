@@ -44,7 +44,7 @@ def run(settings: config.Config) -> Path:
         data = Dataset.load(settings)
         training = Run(settings, data, use_xla)
         model = training.train()
-        folder = export(settings, data, model, training.seconds, names)
+    folder = export(settings, data, model, training.seconds, names)
     print(f"Bundle: {folder}")
     return folder
 

@@ -105,7 +105,8 @@ def suggest(trial: optuna.Trial, base: config.Config) -> config.Config:
     }
     stages = tuple(dataclasses.replace(s, rate=s.rate * factor) for s in base.stages)
     name = hashlib.sha256(json.dumps(trial.params, sort_keys=True).encode()).hexdigest()[:10]
-    return dataclasses.replace(base, stages=stages, out=base.out / f"trial-{name}", **chosen)
+    out = base.out / f"trial-{name}"
+    return dataclasses.replace(base, stages=stages, out=out, onnx=False, **chosen)
 
 
 def score(folder: Path) -> float:

@@ -79,7 +79,7 @@ def test_a_label_that_is_corrected_away_is_gone_to_the_end(drawn, tmp_path):
         annotations.add(tmp_path / "annotations.csv", wrong)
     settings = config.parse([
         *("--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
-        *("--weights", "none", "--split-file", str(tmp_path / "split.csv")),
+        *("--weights", "none", "--split-file", str(tmp_path / "split.csv"), "--no-onnx"),
         *("--corrections", str(tmp_path / "annotations.csv"), "--stages", "64x64:1:1e-3"),
     ])  # fmt: skip
     settings.out.mkdir()

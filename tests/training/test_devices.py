@@ -39,7 +39,8 @@ def run(program, catalogue: Path, out: Path, number: int, *flags: str, **env: st
     """
     args = ["--data", str(catalogue), "--out", str(out), "--cache", str(out.parent / "cache"),
             "--weights", "none", "--split-by", "random", "--batch-size", "16",
-            "--stages", "64x64:1:1e-3:block6d_add", "--devices", str(number), *flags]  # fmt: skip
+            "--stages", "64x64:1:1e-3:block6d_add", "--devices", str(number), "--no-onnx",
+            *flags]  # fmt: skip
     done = subprocess.run(
         [sys.executable, *program, *args], cwd=ROOT, env={**os.environ, **env},
         capture_output=True, text=True, timeout=900,

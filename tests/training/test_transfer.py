@@ -68,7 +68,7 @@ def test_training_goes_on_from_a_bundle_and_says_so_in_the_card(small_bundle, dr
     args = ["--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path),
             "--init", str(small_bundle), "--split-file", str(tmp_path / "split.csv"),
             "--stages", "64x64:1:1e-9:block6d_add", "--weight-decay", "0", "--batch-size", "8",
-            "--augment", "none", "--backgrounds", "0", "--measure-step",
+            "--augment", "none", "--backgrounds", "0", "--measure-step", "--no-onnx",
             "--teacher", str(small_bundle)]  # fmt: skip
     assert train.main(args) == 0
     card = bundle.read_card(tmp_path / "run" / "bundle")
