@@ -1,11 +1,14 @@
 """ONNX Runtime gives what Keras gives, from one file, and refuses files that are something else."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
 from fashion_xai.classifier import FashionClassifier
+from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.images import letterbox
 from fashion_xai.maps import cams
 from fashion_xai.models import bundle, onnx_network
@@ -32,6 +35,28 @@ def test_features_logits_and_maps_are_those_of_keras(shipped):
         )
         column = shipped.network.kernels[head][:, 0]
         assert gap(cams.grad_cam(expected, column), cams.grad_cam(features, column)) < 1e-4
+
+
+def test_no_label_differs_on_200_photos_of_the_real_catalogue(shipped, real_catalogue):
+    catalogue = Catalogue(real_catalogue)
+    largest = 0.0
+    for start in range(0, 200, 20):
+        chosen = catalogue.products[150 * start : 150 * (start + 20) : 150]
+        photos = [letterbox(catalogue.photo(p), shipped.size) for p in chosen]
+        pixels = np.stack([canvas for canvas, _ in photos]).astype(np.float32)
+        features, scores = shipped.network.in_keras.forward(pixels)
+        for i, ours in enumerate(shipped.read_fitted(photos)):
+            theirs = replace(
+                ours, features=features[i], logits={h: s[i] for h, s in scores.items()}
+            )
+            one, other = shipped.predictions(theirs), shipped.predictions(ours)
+            assert [p.label for p in one.values()] == [p.label for p in other.values()]
+            maps = [shipped.explanations(x, method="gradcam-odds") for x in (theirs, ours)]
+            for head in shipped.attributes:
+                largest = max(largest, gap(theirs.logits[head], ours.logits[head]))
+                largest = max(largest, gap(*(m[head].heatmap for m in maps)))
+    print(f"the largest difference is {largest:.1e} of its scale")
+    assert largest < 1e-4
 
 
 def test_the_network_in_use_is_named_and_can_be_chosen(small_bundle):
