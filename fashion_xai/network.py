@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 
+from fashion_xai.models import linear_heads
+
 try:
     import keras
 except ImportError as error:
     raise ImportError('Keras models need: pip install "fashion-xai[keras]"') from error
 
 PASSED_OVER = (keras.layers.Dropout, keras.layers.Identity)
-"""Layers between the pooling and a head that change nothing at inference."""
+"""Layers around a head that change nothing at inference."""
+
+ANY_SIDE = 64
+"""Pixels a side of the pictures that a model of any input size is tried on."""
 
 
 class UnsuitableModel(ValueError):
@@ -26,15 +31,18 @@ class UnsuitableModel(ValueError):
 
 
 class Network:
-    """A model taken apart into features and linear heads.
+    """A model taken apart into features and linear heads, and held to it on two random pictures.
 
     Args:
         model: photos (n, H, W, 3) → one logits tensor (n, labels), or a list of them.
         names: of the heads, in the order of the outputs; None takes their layers' names.
 
     Raises:
-        UnsuitableModel: a nested backbone, a dict of outputs, a head with hidden layers or its own
-            activation, another pooling, or heads on different features.
+        UnsuitableModel: no built functional or sequential model, a nested backbone, two inputs, a
+            dict of outputs, a head with hidden layers or its own activation, another pooling,
+            heads on different features, outputs of one name, or a head whose logits are not the
+            mean of the features times its kernel plus its bias (quantised, or with a call of its
+            own).
 
     >>> photo = keras.Input((32, 32, 3))
     >>> x = keras.layers.Conv2D(4, 8, strides=8, activation="relu", name="last")(photo)
@@ -45,6 +53,7 @@ class Network:
     """
 
     def __init__(self, model: keras.Model, names: Sequence[str] | None = None):
+        _refuse_what_is_no_graph(model)
         heads, features = _take_apart(model)
         self.model = model
         self.heads = tuple(head.name for head in heads) if names is None else tuple(names)
@@ -53,10 +62,29 @@ class Network:
                 f"Expected a name for each of the model's {len(heads)} outputs. "
                 f"Received: {self.heads}"
             )
+        if len(set(self.heads)) < len(self.heads):
+            raise UnsuitableModel(
+                f"Expected a name of its own for each output. Received: {self.heads}. Where one "
+                "Dense layer gives several, name them: Network(model, [NAME, …])"
+            )
         self.layer: str = _made_by(features)[0].name
-        self.kernels = {n: np.asarray(h.kernel) for n, h in zip(self.heads, heads, strict=True)}
+        kernels = (np.asarray(head.kernel).astype(np.float32) for head in heads)
+        self.kernels = dict(zip(self.heads, kernels, strict=True))
         self.biases = {n: _bias(h) for n, h in zip(self.heads, heads, strict=True)}
         self._both = keras.Model(model.inputs, [features, *model.outputs])
+        self._hold()
+
+    def _hold(self) -> None:
+        height, width, channels = self.model.inputs[0].shape[1:]
+        pictures = linear_heads.measured_on(height or ANY_SIDE, width or ANY_SIDE, channels)
+        for head, gap in linear_heads.largest_gap(self, pictures).items():
+            if not gap <= linear_heads.TOLERANCE:
+                raise UnsuitableModel(
+                    f"head {head!r}: expected its logits to be the mean of the features times its "
+                    f"kernel plus its bias. Received: off by {gap:.2g} of what is added up (a "
+                    "quantised model, or a layer with a call of its own?). Give the model as it "
+                    "was before, or a plain keras.layers.Dense."
+                )
 
     def forward(self, pixels: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """One pass.
@@ -68,7 +96,8 @@ class Network:
             The features that enter the pooling, float32 (n, h, w, channels), and head → float32
             logits (n, labels).
         """
-        features, *logits = self._both.predict_on_batch(pixels)
+        # Under mixed precision they are float16, which has no digits to add up a map with.
+        features, *logits = (x.astype(np.float32) for x in self._both.predict_on_batch(pixels))
         return features, dict(zip(self.heads, logits, strict=True))
 
     @property
@@ -90,26 +119,52 @@ class Network:
         """The symbolic tensor of a head's logits, to build other models on the same graph."""
         return self.model.outputs[self.heads.index(head)]
 
-    def finer_layer(self, times: int) -> str:
+    def finer_layer(self, times: int, size: tuple[int, int] | None = None) -> str:
         """The last layer whose map has ``times`` as many cells a side as the explained one.
+
+        Args:
+            size: height and width of the photo, for a model that takes any.
 
         Raises:
             ValueError: the graph has none.
         """
-        height, width = self.model.get_layer(self.layer).output.shape[1:3]
-        wanted = (height * times, width * times)
-        shapes = {
-            layer.name: getattr(layer.output, "shape", ())
+        layers = [
+            layer
             for layer in self.model.layers
-            if len(layer._inbound_nodes) == 1
-        }
-        fitting = [name for name, s in shapes.items() if len(s) == 4 and tuple(s[1:3]) == wanted]
+            if len(layer._inbound_nodes) == 1 and len(getattr(layer.output, "shape", ())) == 4
+        ]
+        shapes = {layer.name: tuple(layer.output.shape[1:3]) for layer in layers}
+        if size is not None and None in shapes[self.layer]:
+            every = keras.Model(self.model.inputs, [layer.output for layer in layers])
+            found = every.compute_output_shape((1, *size, self.model.inputs[0].shape[-1]))
+            shapes = {layer.name: tuple(s[1:3]) for layer, s in zip(layers, found, strict=True)}
+        height, width = shapes[self.layer]
+        wanted = (height * times, width * times)
+        fitting = [name for name, cells in shapes.items() if cells == wanted]
         if not fitting:
             raise ValueError(
                 f"Expected a layer of {wanted[0]}×{wanted[1]} cells, {times} × those of "
                 f"{self.layer!r}. Received: a model without one"
             )
         return fitting[-1]
+
+
+def _refuse_what_is_no_graph(model: Any) -> None:
+    try:
+        inputs, outputs = model.inputs, model.outputs
+    except AttributeError:  # a subclassed model, a SavedModel, something else
+        inputs = outputs = None
+    if not isinstance(model, keras.Model) or not outputs:
+        raise UnsuitableModel(
+            "Expected a functional or sequential Keras model that is built. Received: "
+            f"{type(model).__name__}. Build it as keras.Model(inputs, outputs), or give a "
+            "Sequential its keras.Input."
+        )
+    if len(inputs) != 1:
+        raise UnsuitableModel(
+            f"Expected one input, photos (n, H, W, channels). Received: {len(inputs)}. Build the "
+            "graph on one keras.Input."
+        )
 
 
 def _take_apart(model: keras.Model) -> tuple[list[keras.layers.Dense], Any]:
@@ -122,11 +177,17 @@ def _take_apart(model: keras.Model) -> tuple[list[keras.layers.Dense], Any]:
     heads, pooled = [], []
     for number, tensor in enumerate(model.outputs):
         head, below = _made_by(tensor)
+        while _changes_nothing(head):
+            head, below = _made_by(below)
         where = f"output {number} ({head.name!r})"
         if not isinstance(head, keras.layers.Dense):
+            softmax = isinstance(head, keras.layers.Softmax) or (
+                getattr(head, "activation", None) is keras.activations.softmax
+            )
+            remedy = "A softmax belongs behind the model, not into it." if softmax else ""
             raise UnsuitableModel(
                 f"{where}: expected a Dense layer that gives logits. Received: "
-                f"{type(head).__name__}. A softmax belongs behind the model, not into it."
+                f"{type(head).__name__}. {remedy}".rstrip()
             )
         if head.activation is not keras.activations.linear:
             raise UnsuitableModel(
@@ -148,7 +209,7 @@ def _take_apart(model: keras.Model) -> tuple[list[keras.layers.Dense], Any]:
 def _below_the_pooling(tensor, where: str):
     """The feature map under a head, checked on the way down."""
     layer, below = _made_by(tensor)
-    while isinstance(layer, PASSED_OVER):
+    while _changes_nothing(layer):
         layer, below = _made_by(below)
     _refuse_nested(layer, where)
     if not isinstance(layer, keras.layers.GlobalAveragePooling2D):
@@ -174,6 +235,14 @@ def _refuse_nested(layer, where: str) -> None:
         )
 
 
+def _changes_nothing(layer) -> bool:
+    """At inference; a linear Activation only sets the dtype, as in mixed precision."""
+    linear = isinstance(layer, keras.layers.Activation) and (
+        layer.activation is keras.activations.linear
+    )
+    return linear or isinstance(layer, PASSED_OVER)
+
+
 def _made_by(tensor) -> tuple[Any, Any]:
     """The layer that gives a tensor, and what that layer was given."""
     layer, node, _ = tensor._keras_history
@@ -183,4 +252,4 @@ def _made_by(tensor) -> tuple[Any, Any]:
 
 def _bias(head: keras.layers.Dense) -> np.ndarray:
     labels = head.kernel.shape[-1]
-    return np.asarray(head.bias) if head.use_bias else np.zeros(labels, np.float32)
+    return np.asarray(head.bias, np.float32) if head.use_bias else np.zeros(labels, np.float32)

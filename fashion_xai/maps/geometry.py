@@ -24,4 +24,5 @@ def inside(box: Box, shape: tuple[int, int]) -> np.ndarray:
 
 def blurred(photo: np.ndarray) -> np.ndarray:
     """The photo out of focus by a tenth of its height: colours stay, shapes go."""
-    return cv2.GaussianBlur(photo, (0, 0), photo.shape[0] / 10, borderType=cv2.BORDER_REPLICATE)
+    hidden = cv2.GaussianBlur(photo, (0, 0), photo.shape[0] / 10, borderType=cv2.BORDER_REPLICATE)
+    return hidden.reshape(photo.shape)  # OpenCV drops the axis of a single channel

@@ -50,7 +50,8 @@ def score_cam(
     """
     from tf_keras_vis.scorecam import Scorecam
 
-    return _ask(Scorecam, model, layer, output, pixels, coefficients, max_N=channels)
+    most = min(channels, model.get_layer(layer).output.shape[-1])
+    return _ask(Scorecam, model, layer, output, pixels, coefficients, max_N=most)
 
 
 def grad_cam_at(

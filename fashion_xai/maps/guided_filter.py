@@ -45,7 +45,7 @@ def along_edges(
 
     Args:
         heatmaps: raw (n, h, w); what they share of the work is done once.
-        pixels: uint8 (H, W, 3), the padded input.
+        pixels: uint8 (H, W, 3), the padded input; (H, W, 1) counts as grey.
         grid: cells of the answer.
         radius, smoothness, sharpness, spread: see :data:`RADIUS`, :data:`SMOOTHNESS`,
             :data:`SHARPNESS` (1 is the paper's filter) and :data:`SPREAD`.
@@ -54,6 +54,8 @@ def along_edges(
         float32 (n, *grid), in the maps' unit per cell of the finer grid; a map keeps its sum.
     """
     size = grid[::-1]
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
     guide = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     side = 2 * radius + 1
 

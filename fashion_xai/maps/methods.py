@@ -111,7 +111,9 @@ def _at_layer(form: Callable[..., np.ndarray], times: int = 1) -> Compute:
 
     def compute(network: LinearHeads, forward_pass: ForwardPass, targets: Targets) -> Maps:
         keras = network.in_keras
-        layer = keras.layer if times == 1 else keras.finer_layer(times)
+        layer = (
+            keras.layer if times == 1 else keras.finer_layer(times, forward_pass.pixels.shape[:2])
+        )
         return {
             head: form(keras.model, layer, keras.output(head), forward_pass.pixels, coefficients)
             for head, coefficients in targets.items()
