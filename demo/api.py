@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -101,10 +103,9 @@ def options(
     async def _reply(request: Request, what: str) -> JSONResponse:
         with request_log.request(f"http {what}") as line:
             try:
+                method, pictures = _parameters(request, what)
                 data = await _body(request)
                 line.facts["bytes"] = len(data)
-                method = request.query_params.get("method", methods.DEFAULT)
-                pictures = request.query_params.get("pictures") == "true"
                 answer = await run_in_threadpool(_work, data, what, method, pictures, line)
             except (ImageError, ValueError) as error:
                 return _refuse(line, 400, str(error))
@@ -159,6 +160,30 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+PARAMETERS = {"predict": (), "explain": ("method", "pictures")}
+"""Route → the names it takes in the query."""
+
+WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _parameters(request: Request, what: str) -> tuple[str, bool]:
+    """The method, and whether pictures are asked for.
+
+    Raises:
+        ValueError: an unknown parameter, one given twice, or a word that is neither yes nor no.
+    """
+    given, known = request.query_params.multi_items(), PARAMETERS[what]
+    names = [name for name, _ in given]
+    if wrong := [name for name in names if name not in known or names.count(name) > 1]:
+        expected = f"{' and '.join(known)}, once each" if known else "none"
+        raise ValueError(f"Expected parameters: {expected}. Received: {', '.join(wrong)}")
+    values = dict(given)
+    word = values.get("pictures", "false")
+    if word.lower() not in WORDS:
+        raise ValueError(f"pictures: expected true or false. Received: {word!r}")
+    return values.get("method", methods.DEFAULT), WORDS[word.lower()]
+
+
 async def _body(request: Request) -> bytes:
     """The photo as it was sent, or the first file of a form. No more than the cap is read.
 
@@ -172,17 +197,21 @@ async def _body(request: Request) -> bytes:
         if size > images.MAX_BYTES:
             return b"".join(parts)  # images.load says by how much
     body = b"".join(parts)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return body
 
     async def again() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async with Request(request.scope, again).form(max_files=1, max_fields=4) as form:
-        files = [x for x in form.values() if not isinstance(x, str)]
-        if not files:
-            raise ImageError("No photo arrived; expected a file in the form.")
-        return await files[0].read()
+    try:
+        async with Request(request.scope, again).form(max_files=1) as form:
+            files = [x for x in form.values() if not isinstance(x, str)]
+            if not files:
+                raise ImageError("No photo arrived; expected a file in the form.")
+            return await files[0].read()
+    except (HTTPException, MultiPartException) as error:
+        why = error.detail if isinstance(error, HTTPException) else error.message
+        raise ImageError(f"The form cannot be read: {why}") from error
 
 
 def _refuse(line: request_log.Request, status: int, text: str) -> JSONResponse:
