@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -163,7 +164,7 @@ class SecurityHeaders:
 PARAMETERS = {"predict": (), "explain": ("method", "pictures")}
 """Route → the names it takes in the query."""
 
-WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+YES_OR_NO = TypeAdapter(bool)
 
 
 def _parameters(request: Request, what: str) -> tuple[str, bool]:
@@ -179,9 +180,11 @@ def _parameters(request: Request, what: str) -> tuple[str, bool]:
         raise ValueError(f"Expected parameters: {expected}. Received: {', '.join(wrong)}")
     values = dict(given)
     word = values.get("pictures", "false")
-    if word.lower() not in WORDS:
-        raise ValueError(f"pictures: expected true or false. Received: {word!r}")
-    return values.get("method", methods.DEFAULT), WORDS[word.lower()]
+    try:
+        pictures = YES_OR_NO.validate_strings(word)
+    except ValidationError:
+        raise ValueError(f"pictures: expected true or false. Received: {word!r}") from None
+    return values.get("method", methods.DEFAULT), pictures
 
 
 async def _body(request: Request) -> bytes:

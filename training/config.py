@@ -11,6 +11,7 @@ from pathlib import Path
 from fashion_xai.audit.annotations import corrections
 from fashion_xai.cli import schema
 from fashion_xai.cli.renamed import in_todays_words
+from fashion_xai.cli.shared import positive
 from fashion_xai.data.schema import Table
 from fashion_xai.data.schema import read as read_table
 from fashion_xai.models import attention, bundle
@@ -228,7 +229,7 @@ def _add_data(group) -> None:
     )
     add(
         "--epoch-size",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="photos of an epoch, all catalogues together; all of --data once if not given",
     )
@@ -260,7 +261,7 @@ def _add_data(group) -> None:
         help="annotations of an audit: labels called wrong are replaced by the suggested ones; "
         "those of test products are refused",
     )
-    add("--limit", type=_positive, help="train on the first N products only, for a trial")
+    add("--limit", type=positive, help="train on the first N products only, for a trial")
 
 
 def _add_start(group) -> None:
@@ -318,7 +319,7 @@ def _add_schedule(group) -> None:
         help="size schedule; each stage has its peak learning rate; FROZEN names the last layer "
         "that is kept as it is. The last size is the one that ships",
     )
-    add("--batch-size", type=_positive, default=64)
+    add("--batch-size", type=positive, default=64)
     add("--weight-decay", type=float, default=0.01)
     add(
         "--freeze-norm",
@@ -344,7 +345,7 @@ def _add_schedule(group) -> None:
     )
     add(
         "--patience",
-        type=_positive,
+        type=positive,
         default=3,
         help="epochs without a lower validation loss after which a stage ends early",
     )
@@ -405,7 +406,7 @@ def _add_machine(group) -> None:
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
     add(
         "--devices",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="GPUs to spread each batch over; all of them if not given",
     )
@@ -458,11 +459,4 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a share in 0–1; received {text}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more; received {text}")
     return value
