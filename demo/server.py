@@ -247,15 +247,24 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
         )
     else:
         end = asked_to_end()
-        print(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.", flush=True)
+        say(f"Ready after {time.perf_counter() - STARTED:.1f} s. Ctrl-C stops.")
         while not end.wait(0.5):  # a wait without a limit would not see signals on every system
             pass
-        print("Finishing what is in flight; Ctrl-C again stops at once.", flush=True)
+        say("Finishing what is in flight; Ctrl-C again stops at once.")
     batcher.close()
     page.close(verbose=False)
     janitor.close()
     decoder.close()
     return 1 if open_doors else 0
+
+
+def say(sentence: str) -> None:
+    """Print a line in one write, so that no request's line comes in between.
+
+    ``print`` writes the end of the line apart where output is not buffered, as in a container.
+    """
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()
 
 
 def limit_memory(gigabytes: float | None) -> None:

@@ -119,6 +119,7 @@ def test_a_line_a_request_and_a_stop_that_finishes(bag):
     process = subprocess.Popen(
         [sys.executable, "demo/app.py", "--port", str(port)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},  # as in a container: lines stay whole
     )  # fmt: skip
     lines: list[str] = []
     reader = threading.Thread(target=lambda: lines.extend(process.stdout), daemon=True)
