@@ -37,9 +37,12 @@ from demo.tabs.batch import Listening
 from demo.views import about
 from fashion_xai import BundleError, Catalogue, FashionClassifier
 from fashion_xai.audit.annotations import read as read_annotations
-from fashion_xai.audit.results import Audit
+from fashion_xai.audit.engine import read_summary
+from fashion_xai.audit.results import SHIPPED, Audit
+from fashion_xai.cli import schema
 from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data import images
+from fashion_xai.data.schema import Table
 
 STYLE = Path(__file__).resolve().parent / "static" / "style.css"
 SESSIONS = 20
@@ -132,6 +135,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="the most memory the server may take (RLIMIT_DATA); beyond it a request fails, and "
         "not the machine. It needs about 1.5; Linux and macOS",
     )
+    schema.add_arguments(parser)
     words = in_todays_words(argv, {"--verdicts": "--annotations"})
     return parser.parse_args(words)
 
@@ -167,8 +171,7 @@ def main(argv: list[str] | None = None) -> int:
         visitors = Visitors(rate(args.limit) if args.limit else None)
         proxies = Proxies(trusted(args))
         classifier = FashionClassifier.load(args.bundle, threads=1)  # a crowd is read soonest so
-        catalogue = None if args.data is None else Catalogue(args.data)
-        audit = Audit(args.audit, catalogue)
+        audit = Audit(args.audit, audited_catalogue(args, classifier))
         login = api.login(os.environ.get("FASHION_AUTH"))
         if args.annotations is not None:
             read_annotations(args.annotations)  # another file is refused before anyone clicks
@@ -183,6 +186,15 @@ def main(argv: list[str] | None = None) -> int:
         return serve(args, classifier, audit, login, storage, visitors, proxies)
     finally:
         storage.close()
+
+
+def audited_catalogue(args: argparse.Namespace, classifier: FashionClassifier) -> Catalogue | None:
+    """The catalogue of ``--data``: as the flags describe it, else as the audit read it, else as
+    the bundle was trained on it; None where there is none."""
+    if args.data is None:
+        return None
+    table = read_summary(args.audit or SHIPPED).get("table", classifier.bundle.card.get("table"))
+    return schema.open_catalogue(args, Table.from_json(table))
 
 
 def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:

@@ -34,10 +34,10 @@ from sklearn.preprocessing import StandardScaler
 from fashion_xai import metrics
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema
-from fashion_xai.data.catalogue import Catalogue, Product, summarise
+from fashion_xai.data.catalogue import Product, summarise
 from fashion_xai.data.labels import MISSING
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import in_split, read_split
+from fashion_xai.data.split import in_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import OODScore, energies
@@ -45,7 +45,7 @@ from fashion_xai.progress import add_quiet
 from training import command
 from training.data import backgrounds
 from training.data.corrections import correct
-from training.data.labelled import TRAIN, VALIDATION, Labelled
+from training.data.labelled import TRAIN, VALIDATION, Labelled, own_split
 from training.data.packing import allowed
 from training.engine.losses import log_prior
 from training.engine.onnx_graph import to_onnx
@@ -111,8 +111,9 @@ def main(argv: list[str] | None = None) -> int:
     def work() -> None:
         loaded = bundle.load(args.bundle)
         usual = Table.from_json(loaded.card.get("table"))
-        catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
-        split, products = read_split(args.bundle / bundle.SPLIT), catalogue.products
+        catalogue = schema.open_catalogue(args, usual, loaded.vocabulary)
+        products = catalogue.products
+        split = own_split(args.bundle / bundle.SPLIT, products)
         if args.corrections:
             products, _ = correct(products, args.corrections, split)
         first = Labelled(catalogue, products, split, args.data.name)

@@ -208,7 +208,12 @@ def parse(argv: list[str] | None = None) -> Config:
 
 def _add_data(group) -> None:
     add = group.add_argument
-    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder, zip or table (docs/data.md)",
+    )
     add(
         "--also",
         type=parse_also,

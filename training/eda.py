@@ -57,7 +57,12 @@ def main(argv: list[str] | None = None) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder, zip or table (docs/data.md)",
+    )
     add("--out", type=Path, default=Path("runs/eda"), help="folder to write into")
     add("--cache", type=Path, default=packing.CACHE, help="folder for the decoded photos")
     add_quiet(parser)
@@ -65,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
 
     def work() -> None:
-        catalogue = Catalogue(args.data, table=schema.from_arguments(args))
+        catalogue = schema.open_catalogue(args)
         args.out.mkdir(parents=True, exist_ok=True)
         run(catalogue, args.out, args.cache)
 

@@ -25,7 +25,7 @@ from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import SPLITS, in_split, read_split
+from fashion_xai.data.split import SPLITS, in_split, split_of
 from fashion_xai.models import bundle
 from fashion_xai.progress import add_quiet
 from training import command
@@ -60,7 +60,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--bundle", type=Path, default=bundle.SHIPPED, help="folder of the bundle")
-    add("--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg")
+    add(
+        "--data",
+        type=Path,
+        required=True,
+        help="folder, zip or table (docs/data.md)",
+    )
     add(
         "--images",
         type=Path,
@@ -100,13 +105,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure, print and write what was asked for; returns the figures."""
     classifier = FashionClassifier.load(args.bundle, threads=1)  # most photos, not the soonest
     split, usual = bundle.known(classifier.bundle.card, args.data.name)
-    table = schema.from_arguments(args, Table.from_json(usual))
-    catalogue = Catalogue(args.data, table=table)
-    if absent := [a for a in classifier.attributes if a not in table.columns]:
-        raise ValueError(
-            f"The bundle has heads that the catalogue names no column for: {', '.join(absent)}. "
-            f"Expected --columns with {', '.join(classifier.attributes)}."
-        )
+    catalogue = schema.open_catalogue(args, Table.from_json(usual), classifier.vocabulary)
     products = choose(catalogue, args, args.bundle / split)
     seen = predict_all(classifier, catalogue, products)
     used = seen.products
@@ -156,11 +155,15 @@ def write_card(folder: Path, catalogue: str, split: str, figures: Mapping[str, A
 
 def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[Product]:
     """The products of the chosen side of the bundle's split of this catalogue."""
-    products = catalogue.products
+    products, why_not = catalogue.products, ""
     if args.split != "all":
-        products = in_split(products, read_split(split), args.split)
+        sides, why_not = split_of(split, products)
+        products = in_split(products, sides, args.split)
     if not products:
-        raise ValueError(f"{args.data}: no product of the bundle's {args.split} split.")
+        raise ValueError(
+            f"{args.data}: no product of the bundle's {args.split} split. {why_not} "
+            "--split all measures every product."
+        )
     return products[: args.limit]
 
 
@@ -312,7 +315,7 @@ def measure_floors(
     moved, used = _answers(classifier, catalogue, products, change, "floors")
     by_kind: dict[str, dict[str, float]] = {}
     if {"articleType", "masterCategory"} <= set(classifier.attributes):
-        kinds = np.array([p.labels["masterCategory"] for p in used], object)
+        kinds = np.array([p.labels.get("masterCategory") for p in used], object)
         truth = plain.truth["articleType"]
         for kind in sorted({k for k in kinds if k}):
             rows = (kinds == kind) & (truth >= 0)

@@ -124,7 +124,7 @@ def describe(
         "cam_layer": cam_layer(settings.attention),
         "input_size": list(settings.stages[-1].size),
         "output_stride": settings.output_stride,
-        "table": settings.table.to_json(),
+        "table": data.first.catalogue.table.to_json(),
         "split": {"kind": kind_of_split(settings), **data.first.counts()},
         "configuration": settings.learning(),
         "training": {

@@ -43,6 +43,9 @@ METHOD = "gradcam-odds"
 CHUNK = 512
 """Products per part on disk: what a kill can lose."""
 
+INPUTS = "inputs"
+"""Setting with the fingerprint of the labels and photos."""
+
 EMBEDDING = 96
 """Numbers in place of a product's pooled features: enough to tell which products are alike."""
 
@@ -79,8 +82,9 @@ def run(
       difference is ``H_gap``) and ``H_gap`` (the true label's logit less the predicted one's).
 
     Args:
-        catalogue: with labels of the bundle's heads.
-        out: folder; what an audit of the same model and catalogue left there is gone on with.
+        catalogue: with labels of the bundle's heads; a head that it has none of is unlabelled.
+        out: folder; what an audit of the same model and catalogue left there is gone on with, or
+            begun anew where labels or photos have changed since, which is said.
         split, chosen: id → split, and which of them to audit; None for all products.
         titles: False keeps none: what a catalogue says of its products need not travel.
 
@@ -102,6 +106,8 @@ def run(
         "ids": hashlib.sha256("\n".join(p.id for p in products).encode()).hexdigest(),
         "split": chosen,
         "titles": titles,
+        "table": catalogue.table.to_json(),
+        INPUTS: _fingerprint(catalogue, products, split or {}),
     }
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -197,14 +203,30 @@ def _claim(out: Path, settings: Mapping[str, Any]) -> Path:
     parts = out / PARTS
     file = parts / "settings.json"
     settings = {**settings, "parts": PART_FORMAT}
-    if file.exists() and json.loads(file.read_text()) != settings:
+    before = files.read_json(file) if file.exists() else settings
+    changed = [name for name, value in settings.items() if before.get(name) != value]
+    if set(changed) - {INPUTS, "table"}:
         raise ValueError(
             f"{out} holds an unfinished audit of another model or other products. "
             "Give another --out, or remove the folder."
         )
+    if changed:
+        print("Labels, columns, split or photos have changed since it stopped: it starts anew.")
+        shutil.rmtree(parts)
     parts.mkdir(parents=True, exist_ok=True)
     files.write(file, json.dumps(settings))
     return parts
+
+
+def _fingerprint(
+    catalogue: Catalogue, products: Sequence[Product], split: Mapping[str, str]
+) -> str:
+    """Of all that a row of the audit is made from, beside the model."""
+    digest = hashlib.sha256()
+    for p in products:
+        facts = (p.id, p.title, p.labels, dict(p.one_of), catalogue.stamp(p), split.get(p.id))
+        digest.update(repr(facts).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 def _part(parts: Path, number: int) -> Path:
@@ -239,7 +261,7 @@ def _columns(
     }
     masks = [x.product for x in properties]
     for head in classifier.attributes:
-        truth = [p.labels[head] for p in products]
+        truth = [p.labels.get(head) for p in products]
         found = _head_columns(
             classifier, head, truth, predicted[head], probabilities[head], logits[head], features
         )

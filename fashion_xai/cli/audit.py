@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema, shared
 from fashion_xai.cli.renamed import Today
 from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.files import write
+from fashion_xai.data.label_matching import suggested_map, unknown_labels
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import SPLITS, read_split
+from fashion_xai.data.split import SPLITS, read_split, split_of
 from fashion_xai.models.bundle import SPLIT
+
+MAP = "suggested-labels.json"
 
 RENAMED: dict[str, Today] = {
     "--side": "--split",
@@ -33,7 +38,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     shared.add_bundle(command, threads=1)
     command.add_argument(
-        "--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg"
+        "--data",
+        type=Path,
+        required=True,
+        help="folder, zip or table (docs/data.md)",
     )
     command.add_argument("--out", type=Path, required=True, help="folder of the audit")
     command.add_argument(
@@ -72,8 +80,13 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     usual = Table.from_json(classifier.bundle.card.get("table"))
     shared.check_heads(classifier, args.attribute or ())
     try:
-        catalogue = Catalogue(args.data, table=schema.from_arguments(args, usual))
-        split = read_split(args.split_file or classifier.bundle.folder / SPLIT)
+        vocabulary = classifier.vocabulary
+        catalogue = schema.open_catalogue(args, usual, vocabulary)
+        if words := suggested_map(unknown_labels(catalogue.products, vocabulary)):
+            args.out.mkdir(parents=True, exist_ok=True)
+            write(args.out / MAP, json.dumps(words, indent=1, ensure_ascii=False) + "\n")
+            print(f"  A map to begin with: {args.out / MAP}")
+        split = _split(classifier, args, catalogue)
         chosen = None if args.split == "all" else args.split
         summary = engine.run(
             classifier, catalogue, args.out, split, chosen, titles=not args.no_titles
@@ -93,3 +106,15 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _split(
+    classifier: FashionClassifier, args: argparse.Namespace, catalogue: Catalogue
+) -> dict[str, str]:
+    """The named split; else the bundle's, if it is of this catalogue."""
+    if args.split_file:
+        return read_split(args.split_file)
+    split, why_not = split_of(classifier.bundle.folder / SPLIT, catalogue.products)
+    if why_not:
+        print(why_not)
+    return split

@@ -6,8 +6,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from fashion_xai.data.labels import ATTRIBUTES
-from fashion_xai.data.schema import Table, read_words
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.data.label_matching import describe, unknown_labels
+from fashion_xai.data.labels import ATTRIBUTES, Vocabulary
+from fashion_xai.data.schema import MISSING_WORDS, Table, read_words
+from fashion_xai.data.sources import composed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +34,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="MAP.json",
-        help='what each word of --label-column allows: {"Pants": {"articleType": ["Jeans", '
-        '"Trousers"]}}; "kids=True" as a word adds what it says where the column kids is True',
+        help='what each word allows: {"Pants": {"articleType": ["Jeans", "Trousers"]}}; of '
+        '--label-column, or without it in an attribute\'s own column. "kids=True" as a word of '
+        "--label-column adds what it says where the column kids is True",
     )
     add(
         "--group",
         metavar="COLUMN",
         help="products with one value here are never split apart, such as one sender's",
     )
-    add("--table", metavar="FILE", help="name of the table (usual: styles.csv)")
+    add(
+        "--table",
+        metavar="FILE",
+        help="name of the table (usual: styles.csv, else the only one that is there)",
+    )
     add("--id-column", metavar="COLUMN", help="column with the id = photo's name (usual: id)")
-    add("--title-column", metavar="COLUMN", help="column with the title, last in the table")
+    add(
+        "--photo-column",
+        metavar="COLUMN",
+        help="column with the photo's path, or in a Parquet its bytes (usual: by the id)",
+    )
+    add(
+        "--title-column",
+        metavar="COLUMN",
+        help="column with free text, such as the title; commas too many in a row are its own",
+    )
+    add(
+        "--missing",
+        nargs="+",
+        metavar="WORD",
+        help="words that mean that nothing is known, in any case, beside empty cells (usual: "
+        f"{' '.join(MISSING_WORDS)})",
+    )
 
 
 def from_arguments(args: argparse.Namespace, usual: Table | None = None) -> Table:
@@ -58,12 +82,51 @@ def from_arguments(args: argparse.Namespace, usual: Table | None = None) -> Tabl
         "label": args.label_column,
         "words": None if args.labels is None else read_words(args.labels),
         "group": args.group,
+        "photo": args.photo_column,
+        "missing": args.missing,
     }
     return replace(usual or Table(), **{k: v for k, v in given.items() if v is not None})
 
 
-FLAGS = ("columns", "table", "id_column", "title_column", "label_column", "labels", "group")
+FLAGS = (
+    "columns",
+    "table",
+    "id_column",
+    "photo_column",
+    "title_column",
+    "missing",
+    "label_column",
+    "labels",
+    "group",
+)
 """What :func:`add_arguments` adds to the arguments."""
+
+
+def open_catalogue(
+    args: argparse.Namespace,
+    usual: Table | None = None,
+    vocabulary: Vocabulary | None = None,
+) -> Catalogue:
+    """The catalogue of ``--data`` as the flags describe it; what was found out is printed.
+
+    Args:
+        args: of a parser with ``--data`` and :func:`add_arguments`.
+        usual: as of :func:`from_arguments`.
+        vocabulary: a bundle's; labels that it does not know are named, with those meant.
+
+    Raises:
+        CatalogueError: as :class:`Catalogue`.
+    """
+    catalogue = Catalogue(args.data, table=from_arguments(args, usual))
+    for note in catalogue.notes:
+        print(note)
+    if vocabulary is not None:
+        for line in describe(unknown_labels(catalogue.products, vocabulary)):
+            print(line)
+        absent = [a for a in vocabulary.attributes if a not in catalogue.table.columns]
+        if absent:
+            print(f"No column for {', '.join(absent)}: unlabelled")
+    return catalogue
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -73,7 +136,7 @@ def _columns(text: str) -> dict[str, str]:
         argparse.ArgumentTypeError: an empty or repeated name, or one that cannot name a head.
     """
     columns: dict[str, str] = {}
-    for part in text.split(","):
+    for part in composed(text).split(","):
         attribute, _, column = (x.strip() for x in part.partition("="))
         if not attribute.isidentifier() or not attribute.isascii():
             raise argparse.ArgumentTypeError(

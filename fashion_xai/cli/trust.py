@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from fashion_xai.classifier import FashionClassifier
-from fashion_xai.cli import shared
-from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.cli import schema, shared
 from fashion_xai.data.files import write
 from fashion_xai.data.labels import ATTRIBUTES
 from fashion_xai.data.schema import Table
@@ -31,7 +30,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     shared.add_bundle(command)
     command.add_argument(
-        "--data", type=Path, required=True, help="folder or zip: styles.csv beside images/ID.jpg"
+        "--data",
+        type=Path,
+        required=True,
+        help="folder, zip or table (docs/data.md)",
     )
     command.add_argument("--out", type=Path, default=Path("runs/trust"), help="folder of the card")
     command.add_argument("--split", choices=SPLITS, default="test", help="side (default: test)")
@@ -79,6 +81,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the card in the bundle, for its badges; heads measured there before stay",
     )
+    schema.add_arguments(command)
     command.set_defaults(run=run)
 
 
@@ -92,7 +95,8 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         shared.name_missing_methods()
     shared.check_heads(classifier, heads)
     try:
-        catalogue = Catalogue(args.data, table=Table.from_json(classifier.bundle.card.get("table")))
+        table = Table.from_json(classifier.bundle.card.get("table"))
+        catalogue = schema.open_catalogue(args, table, classifier.vocabulary)
         plan = benchmark.Plan(
             names, heads, args.split, args.photos, args.grids, args.agreement, args.sanity
         )

@@ -1,83 +1,48 @@
-"""Read a catalogue: ``styles.csv`` beside ``images/``, in a folder or in a zip.
+"""Read a catalogue: a table and its photos, in a folder or in a zip.
 
 Every row becomes a :class:`Product` or a :class:`Rejected` with its reason; none vanishes.
 """
 
 from __future__ import annotations
 
-import csv
-import zipfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 
-from fashion_xai.data import images
+from fashion_xai.data import images, layouts, tables
+from fashion_xai.data.delimited import Rows
+from fashion_xai.data.layouts import Layout
+from fashion_xai.data.photos import ParquetPhotos, Photos
+from fashion_xai.data.products import Product
+from fashion_xai.data.rejections import CatalogueError, Rejected, summarise
 from fashion_xai.data.schema import Table
+from fashion_xai.data.sources import Folder, Source, open_source
 
-NOT_A_LABEL = ("", "NA")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-
-
-class CatalogueError(ValueError):
-    """A catalogue that cannot be used as a whole; names the file, the row and what was expected."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """One row of the table.
-
-    Args:
-        id: the product's id, which is also its photo's file name.
-        row: line of the table, counted from 1 with the header.
-        labels: attribute → label, None where missing or one of several.
-        title: the display name as written, commas included.
-        one_of: attribute → labels of which one is true and nobody says which, two or more, sorted:
-            "Pants" may be Jeans or Trousers.
-        group: products of one group, such as one sender's, never lie on two sides of a split; ''
-            for none.
-        word: of the catalogue's own, where a label map explains it; '' otherwise.
-    """
-
-    id: str
-    row: int
-    labels: dict[str, str | None]
-    title: str = ""
-    one_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    group: str = ""
-    word: str = ""
-
-    @property
-    def labelled(self) -> bool:
-        """Whether anything is known of it."""
-        return bool(self.one_of) or any(label is not None for label in self.labels.values())
-
-
-class Rejected(NamedTuple):
-    """A row that was left out, and why."""
-
-    row: int
-    id: str
-    reason: str
+__all__ = ["Catalogue", "CatalogueError", "Product", "Rejected", "summarise"]
 
 
 class Catalogue:
     """A labelled set of product photos. Photos are read on demand; safe to share by threads.
 
     Args:
-        data: folder or zip with ``styles.csv`` and ``images/ID.jpg`` (at any depth in a zip).
+        data: a folder or zip with a table and photos (``styles.csv`` and ``images/ID.jpg``, or as
+            :mod:`fashion_xai.data.layouts` finds them), or a table with photos beside it.
         images_from: optional second folder or zip; where it has a photo of an id, that one
             is used instead (larger photos of the same products).
-        table: names of the table and its columns; Kaggle's if None.
+        table: names of the table and its columns; Kaggle's, or what is there, if None.
+
+    Attributes:
+        table: the description, completed by what was found.
+        notes: what was found out about the table, one sentence each, for a person.
+        rejected: the rows that were left out.
 
     Raises:
         CatalogueError: no table, a missing column, a duplicated id, no usable row.
 
-    >>> Catalogue("demo/examples")
+    >>> Catalogue("demo/static")
     Traceback (most recent call last):
     fashion_xai.data.catalogue.CatalogueError: ...
     """
@@ -89,28 +54,21 @@ class Catalogue:
         table: Table | None = None,
     ):
         self.source = Path(data)
-        self.table = table or Table()
-        self._files = _open(self.source)
-        name = _find_table(self._files.names(), self.source, self.table.file)
-        where = f"{self.source}/{name}"
-        rows, self.rejected = _parse(self._files.read(name), where, self.table)
-        beside = PurePosixPath(name).parent / "images"
-        self._photos = {i: (self._files, name) for i, name in _photos(self._files, beside).items()}
+        is_table = self.source.is_file() and self.source.suffix.lower() in tables.SUFFIXES
+        self._files = Folder(self.source.parent) if is_table else open_source(self.source)
+        file = self.source.name if is_table else None
+        layout = layouts.find(self._files, str(self.source), table or Table(), file)
+        rows, self.rejected = _products(layout, str(self.source))
+        self.table, self.notes = layout.table, layout.notes
+        self._photos = self._find_photos(layout, rows)
         self.replaced: frozenset[str] = frozenset()
         """Ids whose photo comes from ``images_from``."""
         if images_from is not None:
-            self._replace_photos(Path(images_from), {product.id for product in rows})
-        self.products = [product for product in rows if product.id in self._photos]
-        self.rejected += [
-            Rejected(product.row, product.id, f"no photo images/{product.id}.jpg")
-            for product in rows
-            if product.id not in self._photos
-        ]
+            self._replace_photos(Path(images_from), [product for product, _ in rows])
+        self.products = [product for product, _ in rows if product.id in self._photos]
         if not self.products:
-            raise CatalogueError(
-                f"{self.source}: none of the {len(rows)} rows has a photo. "
-                f"Expected {beside}/ID.jpg, such as {beside}/{rows[0].id}.jpg."
-            )
+            why = f"{self.rejected[-1].reason}. Received: {_some_photos(self._files)}"
+            raise CatalogueError(f"{self.source}: none of the {len(rows)} rows has a photo; {why}")
 
     def __len__(self) -> int:
         return len(self.products)
@@ -137,174 +95,143 @@ class Catalogue:
         """How many rows were left out, and the first of them by name; '' for none."""
         return summarise(self.rejected, most)
 
-    def _replace_photos(self, source: Path, ids: set[str]) -> None:
-        other = _open(source)
-        larger = {i: name for i, name in _photos(other).items() if i in ids}
+    def _find_photos(
+        self, layout: Layout, rows: Sequence[tuple[Product, str]]
+    ) -> dict[str, tuple[Source, str]]:
+        """Id → where the photo is; rows without one are rejected."""
+        inside = [
+            ParquetPhotos(self._files, name, layout.table.photo)
+            for name in layout.names
+            if layout.photos_inside and layout.table.photo
+        ]
+        beside = (
+            PurePosixPath(layout.names[0]).parent if len(layout.names) == 1 else PurePosixPath()
+        )
+        photos = None if inside else Photos(self._files, beside)
+        found: dict[str, tuple[Source, str]] = {}
+        for product, cell in rows:
+            if photos is None:
+                part, _, row = cell.partition("#")
+                found[product.id] = (inside[int(part)], row)
+                continue
+            try:
+                found[product.id] = (self._files, photos.find(cell))
+            except LookupError as error:
+                self.rejected.append(Rejected(product.row, product.id, str(error)))
+        return found
+
+    def _replace_photos(self, source: Path, products: Sequence[Product]) -> None:
+        other = open_source(source)
+        photos, larger = Photos(other, PurePosixPath()), {}
+        for product in products:
+            try:
+                larger[product.id] = (other, photos.find(product.id))
+            except LookupError:
+                continue  # most have none: it is counted by who asked for them
         if not larger:
             raise CatalogueError(
                 f"{source}: no photo of any product of {self.source}. Expected files named ID.jpg."
             )
         self.replaced = frozenset(larger)
-        self._photos.update({i: (other, name) for i, name in larger.items()})
+        self._photos.update(larger)
+        self.rejected = [r for r in self.rejected if r.id not in larger]
 
 
-def summarise(rejected: Sequence[Rejected], most: int = 5) -> str:
-    """One line for a person: the count, and the first ``most`` by row, id and reason."""
-    if not rejected:
-        return ""
-    named = "; ".join(f"row {r.row} (id {r.id}): {r.reason}" for r in rejected[:most])
-    more = f"; and {len(rejected) - most} more" if len(rejected) > most else ""
-    return f"{len(rejected)} rows left out: {named}{more}"
+def _some_photos(files: Source) -> str:
+    """What photos there are, by example."""
+    names = Photos(files, PurePosixPath()).names
+    return f"{len(names):,} photos, such as {', '.join(names[:3])}" if names else "no photo at all"
 
 
-class _Folder:
-    def __init__(self, root: Path):
-        self.root = root
-
-    def names(self) -> list[str]:
-        return sorted(p.relative_to(self.root).as_posix() for p in self.root.rglob("*.*"))
-
-    def read(self, name: str, limit: int | None = None) -> bytes:
-        path = self.root / name
-        if limit is not None and path.stat().st_size > limit:
-            raise images.ImageError(f"{name} is larger than {limit / 1e6:.0f} MB.")
-        return path.read_bytes()
-
-    def stamp(self, name: str) -> str:
-        stat = (self.root / name).stat()
-        return f"{stat.st_size}:{stat.st_mtime_ns}"
-
-
-class _Zip:
-    def __init__(self, path: Path):
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise CatalogueError(f"{path}: expected a folder or a zip file ({error}).") from error
-        self._path = path
-
-    @cached_property
-    def _infos(self) -> dict[str, zipfile.ZipInfo]:
-        return {info.filename: info for info in self._zip.infolist()}
-
-    def names(self) -> list[str]:
-        return sorted(self._infos)
-
-    def read(self, name: str, limit: int | None = None) -> bytes:
-        if limit is not None and self._infos[name].file_size > limit:
-            raise images.ImageError(f"{name} is larger than {limit / 1e6:.0f} MB.")
-        try:
-            return self._zip.read(name)
-        except (zipfile.BadZipFile, zipfile.zlib.error, EOFError) as error:  # type: ignore[attr-defined]
-            raise images.ImageError(f"{name} is damaged inside {self._path} ({error}).") from error
-
-    def stamp(self, name: str) -> str:
-        return f"{self._infos[name].file_size}:{self._infos[name].CRC}"
-
-
-def _open(path: Path) -> _Folder | _Zip:
-    if path.is_dir():
-        return _Folder(path)
-    if path.is_file():
-        return _Zip(path)
-    raise CatalogueError(f"{path}: no such folder or zip file.")
-
-
-def _find_table(names: Sequence[str], source: Path, file: str) -> str:
-    tables = [name for name in names if PurePosixPath(name).name == file]
-    if not tables:
-        raise CatalogueError(
-            f"{source}: no {file}. Expected {file} beside images/ID.jpg, as unpacked from Kaggle."
-        )
-    return min(tables, key=lambda name: (name.count("/"), name))  # Kaggle's zip holds a second copy
-
-
-def _photos(files: _Folder | _Zip, below: PurePosixPath | None = None) -> dict[str, str]:
-    """Id → name of its photo; with ``below`` only those right in that folder."""
-    found: dict[str, str] = {}
-    for name in files.names():
-        path = PurePosixPath(name)
-        if path.suffix.lower() in SUFFIXES and (below is None or path.parent == below):
-            found.setdefault(path.stem, name)
-    return found
-
-
-def _parse(data: bytes, where: str, table: Table) -> tuple[list[Product], list[Rejected]]:
-    try:
-        # Not splitlines(): titles may hold form feeds or Unicode line separators.
-        lines = data.decode("utf-8-sig").replace("\r\n", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise CatalogueError(f"{where}, row {line}: expected UTF-8 text ({error}).") from error
-    needed = table.needed
-    if not any(line.strip() for line in lines):
-        raise CatalogueError(f"{where} is empty. Expected a header with {', '.join(needed)}.")
-    header = [name.strip() for name in _fields(lines[0])]
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise CatalogueError(
-            f"{where}, row 1: no column {', '.join(missing)}. Expected {', '.join(needed)}. "
-            f"Received: {', '.join(header)}"
-        )
-    products: list[Product] = []
+def _products(layout: Layout, at: str) -> tuple[list[tuple[Product, str]], list[Rejected]]:
+    """The products with the cell that says where their photo is, and the rows left out."""
+    table = layout.table
+    products: list[tuple[Product, str]] = []
     rejected: list[Rejected] = []
-    seen: dict[str, int] = {}
-    for number, text in enumerate(lines[1:], start=2):
-        if not text.strip():
-            continue
-        if max(map(len, text.split(","))) > csv.field_size_limit():
-            reason = f"a cell of over {csv.field_size_limit():,} characters"
-            rejected.append(Rejected(number, text.split(",")[0][:80], reason))
-            continue
-        row = _row(text, header)
-        if len(row) < len(header):
-            reason = f"expected {len(header)} columns, received {len(row)}"
-            rejected.append(Rejected(number, row[0], reason))
-            continue
-        cells = dict(zip(header, row, strict=True))
-        identity = cells[table.id].strip()
-        if not identity:
-            rejected.append(Rejected(number, "", "no id"))
-            continue
-        if identity in seen:
-            raise CatalogueError(
-                f"{where}, row {number}: id {identity} is in row {seen[identity]} already. "
-                "Expected every id once."
-            )
-        seen[identity] = number
-        try:
-            labels, one_of = _split(table.labels_of(cells))
-        except ValueError as error:
-            rejected.append(Rejected(number, identity, str(error)))
-            continue
-        title, group = cells.get(table.title, ""), cells.get(table.group or "", "").strip()
-        word = cells.get(table.label or "", "").strip()
-        products.append(Product(identity, number, labels, title, one_of, group, word))
+    seen: dict[str, str] = {}
+    missing: Counter[tuple[str, str]] = Counter()
+    for number, part in enumerate(layout.parts):
+        where = f"{at}/{layout.names[number]}" if layout.names else at
+        rejected += part.rejected
+        for row, cells in part.cells:
+            identity = _identity(layout, number, cells)
+            if not identity:
+                rejected.append(Rejected(row, "", "no id"))
+                continue
+            if identity in seen:
+                raise CatalogueError(
+                    f"{where}, row {row}: id {identity} is in {seen[identity]} already. "
+                    "Expected every id once."
+                )
+            seen[identity] = f"row {row}"
+            try:
+                labels, one_of = _split(table.labels_of(cells))
+            except ValueError as error:
+                rejected.append(Rejected(row, identity, str(error)))
+                continue
+            _count_missing(table, cells, missing)
+            group = cells.get(table.group or "", "").strip()
+            word = cells.get(table.label or "", "").strip()
+            side = layout.side(identity if not layout.names else layout.names[number])
+            title = cells.get(table.title_column, "")
+            product = Product(identity, row, labels, title, one_of, group, word, side)
+            products.append((product, _photo_cell(layout, number, cells)))
     if not products:
-        raise CatalogueError(f"{where} has no row with {len(header)} columns below its header.")
+        raise _no_rows(layout.parts, at, layout.names, rejected)
+    if missing:
+        counts = ", ".join(
+            f"{column} {word!r} {n:,}×" for (column, word), n in missing.most_common(8)
+        )
+        layout.notes.append(f"Read as missing (--missing says which words are): {counts}")
     return products, rejected
 
 
-def _row(line: str, header: Sequence[str]) -> list[str]:
-    """Cells of a line; commas beyond the header's count belong to the last column, the title."""
-    cells = _fields(line)
-    if len(cells) > len(header):
-        keep = len(header) - 1
-        cells = [*cells[:keep], ",".join(cells[keep:])]
-    return cells
+def _no_rows(
+    parts: Sequence[Rows], at: str, names: Sequence[str], rejected: Sequence[Rejected]
+) -> CatalogueError:
+    where = f"{at}/{names[0]}" if names else at
+    why = f" {summarise(rejected)}" if rejected else ""
+    return CatalogueError(
+        f"{where} has no row with {len(parts[0].header)} columns below its header.{why}"
+    )
 
 
-def _fields(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line], strict=True))
-    except csv.Error:  # a stray quote, as in: 15" laptop bag
-        return line.split(",")
+def _identity(layout: Layout, part: int, cells: Mapping[str, str]) -> str:
+    """A product's id: unique over all files of the table."""
+    cell = cells.get(layout.table.id, "").strip()
+    if len(layout.names) < 2 or not cell:
+        return cell
+    if layout.table.id == tables.ROW:
+        return f"{PurePosixPath(layout.names[part]).stem}-{cell}"
+    in_folder = layout.table.id == layout.table.photo or "/" in cell
+    return str(PurePosixPath(layout.names[part]).parent / cell) if in_folder else cell
+
+
+def _photo_cell(layout: Layout, part: int, cells: Mapping[str, str]) -> str:
+    """What says where a product's photo is; of a Parquet with photos ``PART#ROW``."""
+    table = layout.table
+    if layout.photos_inside:
+        return f"{part}#{cells[tables.ROW]}"
+    cell = (cells[table.photo] if table.photo else "").strip() or cells[table.id].strip()
+    if len(layout.names) > 1:
+        return str(PurePosixPath(layout.names[part]).parent / cell)
+    return cell
+
+
+def _count_missing(
+    table: Table, cells: Mapping[str, str], missing: Counter[tuple[str, str]]
+) -> None:
+    """Count the words that were read as missing, by column; empty cells need no naming."""
+    if table.label is None:
+        for column in table.columns.values():
+            if (word := cells[column].strip()) and table.is_missing(word):
+                missing[column, word] += 1
 
 
 def _split(
     found: Mapping[str, Sequence[str]],
 ) -> tuple[dict[str, str | None], dict[str, tuple[str, ...]]]:
     """Attribute → allowed labels, as (labels that are known, labels of which one is true)."""
-    kept = {a: sorted({x.strip() for x in words} - set(NOT_A_LABEL)) for a, words in found.items()}
+    kept = {a: sorted({x.strip() for x in words} - {""}) for a, words in found.items()}
     labels = {a: words[0] if len(words) == 1 else None for a, words in kept.items()}
     return labels, {a: tuple(words) for a, words in kept.items() if len(words) > 1}

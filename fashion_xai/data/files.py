@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_csv(path: Path) -> list[list[str]]:
-    """All rows of a CSV in UTF-8, the header first.
+    """All rows of a CSV in UTF-8, the header first; in Unicode's composed form (NFC).
 
     Raises:
         FileNotFoundError: no such file.
@@ -45,7 +46,9 @@ def read_csv(path: Path) -> list[list[str]]:
     rows: list[list[str]] = []
     with path.open(newline="", encoding="utf-8") as file:
         try:
-            rows.extend(csv.reader(file))
+            rows.extend(
+                [unicodedata.normalize("NFC", cell) for cell in r] for r in csv.reader(file)
+            )
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}, after row {len(rows)}: expected a CSV ({error}).") from error
     return rows

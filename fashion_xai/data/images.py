@@ -33,6 +33,10 @@ LONGEST = 1536
 """Pixels of the longest side from which a picture is averaged down by a whole factor."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif",
+            ".tiff")  # fmt: skip
+"""Of files in those formats."""
+
 WHITE = 255
 
 ImageLike = bytes | str | PathLike | Image.Image | np.ndarray

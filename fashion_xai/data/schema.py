@@ -1,17 +1,25 @@
-"""Which columns of a catalogue's CSV hold what: Kaggle's by default."""
+"""Which columns of a catalogue's table hold what: Kaggle's by default."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fashion_xai.data import files
 from fashion_xai.data.labels import ATTRIBUTES
+from fashion_xai.data.sources import composed
 
 SEVERAL = "|"
 """Between the labels of a cell of which one is true."""
+
+FILE, TITLE = "styles.csv", "productDisplayName"
+"""Kaggle's names, taken where no other is given."""
+
+MISSING_WORDS = ("NA", "N/A", "nan", "NULL", "<NA>", "#N/A", "-", "–")
+"""Cells that mean that nothing is known, in any case of letters; an empty one does too."""
 
 
 @dataclass(frozen=True)
@@ -20,24 +28,34 @@ class Table:
 
     Args:
         columns: attribute → the column that holds its labels. The attributes become the heads.
-        file: the table's file name.
+        file: the table's file name, or its path below the catalogue; None for Kaggle's, or where
+            that is not there, for what is (:mod:`fashion_xai.data.layouts`).
         id: the column with the product's id, which is its photo's file name too.
-        title: the column with the display name; it may be absent.
+        title: the column with free text, the display name; None for Kaggle's, which may be absent.
         label: the column whose word means labels of several attributes, see ``words``; None
             where each attribute has a column.
         words: word of ``label`` → attribute → the labels that it allows; an attribute that is not
             named is unknown. ``COLUMN=VALUE`` as a word adds what it says where another column has
-            that value.
+            that value. Without ``label`` a word in an attribute's own column means the labels that
+            it names for that attribute; words that are not there mean themselves.
         group: the column whose values group products for the split; None for none.
+        photo: the column with the photo's path, or in a Parquet its bytes; None for the id.
+        missing: words that mean that nothing is known, beside empty cells.
     """
 
     columns: Mapping[str, str] = field(default_factory=lambda: {a: a for a in ATTRIBUTES})
-    file: str = "styles.csv"
+    file: str | None = None
     id: str = "id"
-    title: str = "productDisplayName"
+    title: str | None = None
     label: str | None = None
     words: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     group: str | None = None
+    photo: str | None = None
+    missing: Sequence[str] = MISSING_WORDS
+
+    @property
+    def title_column(self) -> str:
+        return self.title or TITLE
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -47,8 +65,18 @@ class Table:
     def needed(self) -> list[str]:
         """The columns that a table must have."""
         own = [self.label] if self.label else list(self.columns.values())
-        beside = [word.partition("=")[0] for word in self.words if "=" in word]
-        return list(dict.fromkeys([self.id, *own, *beside, *([self.group] if self.group else [])]))
+        beside = [word.partition("=")[0] for word in self.words if self.label and "=" in word]
+        more = [name for name in (self.group, self.photo) if name]
+        return list(dict.fromkeys([self.id, *own, *beside, *more]))
+
+    def is_missing(self, cell: str) -> bool:
+        """Whether a cell says that nothing is known."""
+        word = cell.strip().casefold()
+        return not word or word in self._missing
+
+    @cached_property
+    def _missing(self) -> frozenset[str]:
+        return frozenset(word.casefold() for word in self.missing)
 
     def labels_of(self, cells: Mapping[str, str]) -> dict[str, Sequence[str]]:
         """Attribute → the labels that a row allows; none where nothing is known.
@@ -59,7 +87,7 @@ class Table:
             ValueError: a word that no label map explains.
         """
         if self.label is None:
-            return {a: cells[column].split(SEVERAL) for a, column in self.columns.items()}
+            return {a: self._own(a, cells[column]) for a, column in self.columns.items()}
         word = cells[self.label].strip()
         if word not in self.words:
             raise ValueError(f"{self.label} {word!r} is not in the label map")
@@ -70,21 +98,39 @@ class Table:
                 found.update(labels)
         return {a: found.get(a, ()) for a in self.columns}
 
+    def _own(self, attribute: str, cell: str) -> list[str]:
+        """The labels of a cell of an attribute's own column."""
+        words = [x.strip() for x in cell.split(SEVERAL) if not self.is_missing(x)]
+        return [x for w in words for x in self.words.get(w, {}).get(attribute, [w])]
+
     def to_json(self) -> dict[str, Any]:
         """What :meth:`from_json` reads; label maps are kept only where there is one."""
         plain = {
             "columns": dict(self.columns),
-            "file": self.file,
+            "file": self.file or FILE,
             "id": self.id,
-            "title": self.title,
+            "title": self.title_column,
         }
-        more = {"label": self.label, "words": self.words, "group": self.group}
+        more: dict[str, Any] = {
+            "label": self.label,
+            "words": self.words,
+            "group": self.group,
+            "photo": self.photo,
+        }
+        if self.missing != MISSING_WORDS:
+            more["missing"] = list(self.missing)
         return plain | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> Table:
-        """The table a bundle was trained on; Kaggle's where its card names none."""
-        return cls(**data) if data else cls()
+        """A table as :meth:`to_json` kept it; Kaggle's for None."""
+        data = dict(data or {})
+        for name, usual in (("file", FILE), ("title", TITLE)):
+            if data.get(name) == usual:
+                del data[name]
+        if "missing" in data:
+            data["missing"] = tuple(data["missing"])
+        return cls(**data)
 
 
 def read_words(paths: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
@@ -96,7 +142,7 @@ def read_words(paths: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
     """
     words: dict[str, dict[str, list[str]]] = {}
     for path in paths:
-        for word, allowed in files.read_json(path).items():
+        for word, allowed in _composed(files.read_json(path)).items():
             sound = isinstance(allowed, dict) and all(
                 isinstance(labels, list) and labels and all(isinstance(x, str) for x in labels)
                 for labels in allowed.values()
@@ -108,6 +154,15 @@ def read_words(paths: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
                 )
             words.setdefault(word, {}).update(allowed)
     return words
+
+
+def _composed(value: Any) -> Any:
+    """JSON with every text in Unicode's composed form, as tables are read."""
+    if isinstance(value, dict):
+        return {composed(k): _composed(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_composed(v) for v in value]
+    return composed(value) if isinstance(value, str) else value
 
 
 def read(path: Path) -> Table:
@@ -125,4 +180,4 @@ def read(path: Path) -> Table:
         raise ValueError(f"{path}: expected {', '.join(sorted(known))}. Received: {strange}")
     if isinstance(data.get("words"), list):
         data["words"] = read_words([path.parent / name for name in data["words"]])
-    return Table(**data)
+    return Table.from_json(_composed(data))

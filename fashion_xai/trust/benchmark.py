@@ -23,7 +23,7 @@ from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.files import write
 from fashion_xai.data.masks import set_on, silhouette
-from fashion_xai.data.split import in_split, read_split
+from fashion_xai.data.split import in_split, split_of
 from fashion_xai.maps.methods import DEFAULT, METHODS
 from fashion_xai.metrics import mean_with_interval
 from fashion_xai.models.bundle import MODEL, SPLIT, TRUST
@@ -120,10 +120,12 @@ class _Photos:
 
 
 def _shuffled(classifier: FashionClassifier, catalogue: Catalogue, plan: Plan) -> list[Product]:
-    split = read_split(classifier.bundle.folder / SPLIT)
+    split, why_not = split_of(classifier.bundle.folder / SPLIT, catalogue.products)
     products = in_split(catalogue.products, split, plan.split)
     if not products:
-        raise ValueError(f"{catalogue.source}: no product of the bundle's {plan.split} split.")
+        raise ValueError(
+            f"{catalogue.source}: no product of the bundle's {plan.split} split. {why_not}".strip()
+        )
     order = np.random.default_rng(plan.seed).permutation(len(products))
     return [products[i] for i in order]
 
@@ -147,7 +149,7 @@ def _grids(
     found: dict[str, Any] = {}
     pairs = list(source.usable(products))
     for head in ProgressBar(plan.heads, unit="head", desc="four in one picture"):
-        labelled = [(x, photo) for p, photo in pairs if (x := p.labels[head]) is not None]
+        labelled = [(x, photo) for p, photo in pairs if (x := p.labels.get(head)) is not None]
         found[head] = pointing_game.play(
             classifier, labelled, head, plan.methods, plan.grids, plan.seed
         )

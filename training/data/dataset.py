@@ -16,7 +16,15 @@ from fashion_xai.models import bundle
 from training import config
 from training.data import augment, backgrounds, near_duplicates, packing
 from training.data.corrections import correct
-from training.data.labelled import TRAIN, VALIDATION, Labelled, Other, read_other, split_apart
+from training.data.labelled import (
+    TRAIN,
+    VALIDATION,
+    Labelled,
+    Other,
+    keep_own_sides,
+    read_other,
+    split_apart,
+)
 from training.data.soft_labels import Teacher, ask
 
 Size = tuple[int, int]
@@ -63,13 +71,15 @@ class Dataset:
         """
         sizes = list(dict.fromkeys(stage.size for stage in settings.stages))
         catalogue = Catalogue(settings.data, table=settings.table)
+        for note in catalogue.notes:
+            print(note)
         catalogue.products = catalogue.products[: settings.limit]
         packs = dict(zip(sizes, packing.pack(catalogue, sizes, settings.cache), strict=True))
         larger = _pack_larger(settings, catalogue, sizes)
         first = _first(settings, catalogue, packs[sizes[-1]])
         others = [read_other(settings, a, n, sizes) for n, a in enumerate(settings.also, start=1)]
         everything = [*first.products, *(p for o in others for p in o.labelled.products)]
-        vocabulary = Vocabulary.fit(packing.label_rows(everything), settings.table.attributes)
+        vocabulary = Vocabulary.fit(packing.label_rows(everything), catalogue.table.attributes)
         sets = packing.allowed(vocabulary, everything)
         print(f"{len(first.train):,} products to train on, {len(first.validation):,} to validate")
         return cls(
@@ -134,10 +144,12 @@ def make_split(settings: config.Config, catalogue: Catalogue, file: Path) -> dic
         if settings.split_file:
             read_split(settings.split_file)
             shutil.copyfile(settings.split_file, file)
-        elif settings.split_by == "random":
-            write_split(file, near_duplicates.split_at_random(catalogue.products, settings.seed))
         else:
-            write_split(file, split_apart(catalogue, settings))
+            if settings.split_by == "random":
+                split = near_duplicates.split_at_random(catalogue.products, settings.seed)
+            else:
+                split = split_apart(catalogue, settings)
+            write_split(file, keep_own_sides(catalogue.products, split), catalogue.products)
     return read_split(file)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ import numpy as np
 
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import SPLITS, in_split, read_split, rows_in, write_split
+from fashion_xai.data.split import (
+    SPLITS,
+    in_split,
+    read_split,
+    rows_in,
+    split_of,
+    write_split,
+)
 from fashion_xai.models import bundle
 from training import config
 from training.data import near_duplicates, packing
@@ -52,7 +59,8 @@ class Labelled:
         split, table = bundle.known(card, data.name)
         catalogue = Catalogue(data, table=Table.from_json(table))
         products = [p for p in catalogue.products if p.labelled]
-        return cls(catalogue, products, read_split(folder / split), data.name)
+        sides = own_split(folder / split, catalogue.products)
+        return cls(catalogue, products, sides, data.name)
 
     @property
     def train(self) -> list[Product]:
@@ -146,6 +154,37 @@ def read_other(
     return Other(labelled, split_file, pixels, also.share)
 
 
+def own_split(file: Path, products: Sequence[Product]) -> dict[str, str]:
+    """The split of a catalogue that a bundle was trained on.
+
+    Raises:
+        ValueError: it is the split of another catalogue.
+    """
+    split, why_not = split_of(file, products)
+    if why_not:
+        raise ValueError(f"Expected the catalogue that the bundle was trained on: {why_not}")
+    return split
+
+
+def keep_own_sides(products: Sequence[Product], split: Mapping[str, str]) -> dict[str, str]:
+    """A split with the sides that the catalogue itself names, by ``train/`` and ``test/``.
+
+    Where it names no validation side, the products of its training side are training or
+    validation as the split has them, and those that the split would test on are trained on.
+    """
+    named = {p.side for p in products} - {""}
+    if not named:
+        return dict(split)
+    print(f"Sides that the catalogue's folders or files name are kept: {', '.join(sorted(named))}")
+    kept = dict(split)
+    for p in products:
+        if p.side == TRAIN and VALIDATION not in named:
+            kept[p.id] = VALIDATION if split.get(p.id) == VALIDATION else TRAIN
+        elif p.side:
+            kept[p.id] = p.side
+    return kept
+
+
 def split_apart(catalogue: Catalogue, settings: config.Config) -> dict[str, str]:
     """Id → split, near-duplicates and the products of one group never apart."""
     (thumbs,) = packing.pack(catalogue, [near_duplicates.THUMBNAIL], settings.cache)
@@ -163,8 +202,12 @@ def _split(settings: config.Config, data: Path, catalogue: Catalogue, file: Path
     card = bundle.read_card(settings.init) if settings.init else {}
     known, _ = bundle.known(card, data.name)
     if settings.init and known != bundle.SPLIT:
-        print(f"{data}: the splits are those of {settings.init}")
-        shutil.copyfile(settings.init / known, file)
-    else:
-        write_split(file, split_apart(catalogue, settings))
+        _, why_not = split_of(settings.init / known, catalogue.products)
+        if not why_not:
+            print(f"{data}: the splits are those of {settings.init}")
+            shutil.copyfile(settings.init / known, file)
+            return read_split(file)
+        print(f"{data}: {why_not}")
+    split = keep_own_sides(catalogue.products, split_apart(catalogue, settings))
+    write_split(file, split, catalogue.products)
     return read_split(file)

@@ -185,7 +185,7 @@ def encode_truth(
     for attribute, labels in vocabulary.labels.items():
         index: dict[str | None, int] = {label: i for i, label in enumerate(labels)}
         index[None] = MISSING
-        seen = [product.labels[attribute] for product in products]
+        seen = [product.labels.get(attribute) for product in products]
         strange = Counter(f"{attribute}={label}" for label in seen if label not in index)
         unknown.update(strange)
         for label in seen:
