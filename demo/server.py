@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -171,7 +172,7 @@ def main(argv: list[str] | None = None) -> int:
         visitors = Visitors(rate(args.limit) if args.limit else None)
         proxies = Proxies(trusted(args))
         classifier = FashionClassifier.load(args.bundle, threads=1)  # a crowd is read soonest so
-        audit = Audit(args.audit, audited_catalogue(args, classifier))
+        audit = Audit(args.audit, audited_catalogue(args, classifier.bundle.card))
         login = api.login(os.environ.get("FASHION_AUTH"))
         if args.annotations is not None:
             read_annotations(args.annotations)  # another file is refused before anyone clicks
@@ -188,12 +189,12 @@ def main(argv: list[str] | None = None) -> int:
         storage.close()
 
 
-def audited_catalogue(args: argparse.Namespace, classifier: FashionClassifier) -> Catalogue | None:
+def audited_catalogue(args: argparse.Namespace, bundle_card: Mapping) -> Catalogue | None:
     """The catalogue of ``--data``: as the flags describe it, else as the audit read it, else as
     the bundle was trained on it; None where there is none."""
     if args.data is None:
         return None
-    table = read_summary(args.audit or SHIPPED).get("table", classifier.bundle.card.get("table"))
+    table = read_summary(args.audit or SHIPPED).get("table") or bundle_card.get("table")
     return schema.open_catalogue(args, Table.from_json(table))
 
 

@@ -170,6 +170,8 @@ def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[
 def measure(classifier: FashionClassifier, predictions: LabelledPredictions) -> dict[str, Any]:
     """All figures of one run, shares in 0–1; ``raw`` is without the taxonomy."""
     labelled = [a for a in classifier.attributes if (predictions.truth[a] >= 0).any()]
+    if not labelled:
+        raise ValueError("No product has a label that the bundle knows: nothing can be measured.")
     heads = {a: measure_head(predictions, a) for a in labelled}
     true, predicted, raw = (
         np.stack([x[a] for a in labelled], 1)
@@ -177,6 +179,7 @@ def measure(classifier: FashionClassifier, predictions: LabelledPredictions) -> 
     )
     return {
         "heads": heads,
+        "unlabelled": [a for a in classifier.attributes if a not in labelled],
         "all_right": metrics.all_right(true, predicted),
         "all_right_interval": metrics.interval(metrics.all_right, true, predicted),
         "all_right_raw": metrics.all_right(true, raw),
@@ -405,6 +408,8 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
             f"| {100 * f['ece']:.1f} ({100 * f['ece_at_best']:.1f}) "
             f"| {f['products']:,} | {f['classes']} / {f['classes_known']} |"
         )
+    for name in figures.get("unlabelled", ()):
+        lines.append(f"| {name}{' | –' * 8} |")
     low, high = figures["all_right_interval"]
     lines += [
         "",

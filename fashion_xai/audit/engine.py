@@ -46,6 +46,9 @@ CHUNK = 512
 INPUTS = "inputs"
 """Setting with the fingerprint of the labels and photos."""
 
+SETTINGS = ("format", "model", "products", "ids", "split", "titles", "table", INPUTS)
+"""What an audit is made with; a stopped one goes on with the same."""
+
 EMBEDDING = 96
 """Numbers in place of a product's pooled features: enough to tell which products are alike."""
 
@@ -107,7 +110,7 @@ def run(
         "split": chosen,
         "titles": titles,
         "table": catalogue.table.to_json(),
-        INPUTS: _fingerprint(catalogue, products, split or {}),
+        INPUTS: fingerprint(catalogue, products, split or {}),
     }
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -218,9 +221,7 @@ def _claim(out: Path, settings: Mapping[str, Any]) -> Path:
     return parts
 
 
-def _fingerprint(
-    catalogue: Catalogue, products: Sequence[Product], split: Mapping[str, str]
-) -> str:
+def fingerprint(catalogue: Catalogue, products: Sequence[Product], split: Mapping[str, str]) -> str:
     """Of all that a row of the audit is made from, beside the model."""
     digest = hashlib.sha256()
     for p in products:

@@ -56,6 +56,7 @@ def write(
     parts = [_overview(audit, bundle_card, measured), _label_issues(audit, issues)]
     for head in ProgressBar(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
+            parts += [html.heading(head), html.paragraph("– (no product has a label)")]
             continue
         parts += [
             html.heading(head),
@@ -102,7 +103,7 @@ def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]
             [
                 head,
                 known,
-                known - right,
+                known - right if known else "–",
                 f"{100 * right / known:.1f}" if known else "–",
                 "–" if own is None else f"{100 * own:.1f}",
                 trust_card.badge(measured, head, METHOD) or "not measured",

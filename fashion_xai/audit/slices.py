@@ -17,9 +17,10 @@ FALSE_DISCOVERIES = 0.05
 def traits(table: pd.DataFrame, heads: Sequence[str]) -> dict[str, pd.Series]:
     """What products can be sliced by: other heads' labels, sharpness, and how the photo looks."""
     found = {h: table[f"{h}_true"].astype(object) for h in heads}
-    quarters = pd.qcut(table["sharpness"].rank(method="first"), 4, labels=False)
+    place = table["sharpness"].rank(method="first").to_numpy() - 1  # equals in their order
     names = np.array(["the blurriest quarter", "second", "third", "the sharpest quarter"])
-    found["sharpness"] = pd.Series(names[quarters.to_numpy(int)], index=table.index)
+    quarters = (4 * place // max(len(table), 1)).astype(int)
+    found["sharpness"] = pd.Series(names[quarters], index=table.index)
     found["photo"] = table["grey"].map({True: "greyscale", False: "coloured"})
     if "one_product" in table and table["one_product"].notna().any():
         doubt = {True: "looks like one product", False: "not sure this is one product"}

@@ -94,9 +94,9 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         if summary["rejected"]:
             print(f"{summary['rejected']} rows left out: {args.out / engine.REJECTED} says why")
         for head, figures in summary["heads"].items():
-            if figures["labelled"]:
-                wrong = figures["labelled"] - figures["right"]
-                print(f"{head}: {wrong:,} of {figures['labelled']:,} differ from the label")
+            wrong = figures["labelled"] - figures["right"]
+            of = f"{wrong:,} of {figures['labelled']:,} differ from the label"
+            print(f"{head}: {of if figures['labelled'] else '– (no product has a label)'}")
         if not args.no_report:
             opened = Audit(args.out, catalogue)
             bundle = classifier.bundle

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="name of the table (usual: styles.csv, else the only one that is there)",
     )
+    add("--encoding", help="of a CSV, such as cp1250 (usual: found out and said)")
     add("--id-column", metavar="COLUMN", help="column with the id = photo's name (usual: id)")
     add(
         "--photo-column",
@@ -84,6 +85,7 @@ def from_arguments(args: argparse.Namespace, usual: Table | None = None) -> Tabl
         "group": args.group,
         "photo": args.photo_column,
         "missing": args.missing,
+        "encoding": args.encoding,
     }
     return replace(usual or Table(), **{k: v for k, v in given.items() if v is not None})
 
@@ -92,6 +94,7 @@ FLAGS = (
     "columns",
     "table",
     "id_column",
+    "encoding",
     "photo_column",
     "title_column",
     "missing",
@@ -125,7 +128,7 @@ def open_catalogue(
             print(line)
         absent = [a for a in vocabulary.attributes if a not in catalogue.table.columns]
         if absent:
-            print(f"No column for {', '.join(absent)}: unlabelled")
+            print(f"No column for {', '.join(absent)}, which stay unlabelled")
     return catalogue
 
 

@@ -42,9 +42,9 @@ class Catalogue:
     Raises:
         CatalogueError: no table, a missing column, a duplicated id, no usable row.
 
-    >>> Catalogue("demo/static")
+    >>> Catalogue("demo/examples")
     Traceback (most recent call last):
-    fashion_xai.data.catalogue.CatalogueError: ...
+    fashion_xai.data.rejections.CatalogueError: ...
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
 
-from fashion_xai.data.rejections import Rejected
+from fashion_xai.data.rejections import CatalogueError, Rejected
 from fashion_xai.data.sources import composed
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -46,12 +46,14 @@ class Columns:
         labels: those of ``needed`` whose words say where a surplus delimiter was.
         text: the column with free text, where it is named; None where not.
         usual_text: the column with free text if it is the last one.
+        encoding: of a CSV; None finds out.
     """
 
     needed: Sequence[str] = ()
     labels: Sequence[str] = ()
     text: str | None = None
     usual_text: str | None = None
+    encoding: str | None = None
 
 
 @dataclass
@@ -71,8 +73,17 @@ class Rows:
     format: str = ""
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    """The text and the name of its encoding: by its byte order mark, UTF-8, or by its letters."""
+def decode(data: bytes, encoding: str | None = None) -> tuple[str, str]:
+    """The text and the name of its encoding: as given, by its byte order mark, UTF-8, or guessed.
+
+    Raises:
+        CatalogueError: it is not in the encoding given.
+    """
+    if encoding:
+        try:
+            return data.decode(encoding).removeprefix("\ufeff"), encoding
+        except (UnicodeDecodeError, LookupError) as error:
+            raise CatalogueError(f"expected text in --encoding {encoding} ({error}).") from error
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return data.decode(encoding, errors="replace"), encoding
@@ -83,14 +94,31 @@ def decode(data: bytes) -> tuple[str, str]:
     if data[:4096].count(0) > len(data[:4096]) // 4:  # UTF-16 without a mark
         encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
         return data.decode(encoding, errors="replace"), encoding
-    lines = [line for line in data.split(b"\n") if not line.isascii()]
-    best = from_bytes(b"\n".join(lines[:1000]), cp_isolation=list(ENCODINGS)).best()
-    for encoding in (best.encoding if best else ENCODINGS[0], ENCODINGS[0], "latin-1"):
+    for encoding in _guesses(data):
         try:
-            return data.decode(encoding), encoding
+            return data.decode(encoding), f"{encoding}, guessed (--encoding says another)"
         except UnicodeDecodeError:
             continue
-    raise AssertionError("latin-1 decodes anything")
+    return data.decode("latin-1"), "latin-1, guessed (--encoding says another)"
+
+
+def _guesses(data: bytes) -> list[str]:
+    """Encodings that make readable text of bytes that are no UTF-8, the likeliest first.
+
+    charset-normalizer finds those whose text is no mess; of several the one with most letters among
+    what is not ASCII, and of equals the first of :data:`ENCODINGS`: cp1252 and cp1250 both make
+    letters of most bytes.
+    """
+    lines = b"\n".join([line for line in data.split(b"\n") if not line.isascii()][:1000])
+    matches = list(from_bytes(lines, cp_isolation=list(ENCODINGS)))
+    least = min((match.chaos for match in matches), default=0.0)
+    named = {x for m in matches if m.chaos <= least for x in (m.encoding, *m.could_be_from_charset)}
+
+    def letters(encoding: str) -> float:
+        strange = [c for c in lines.decode(encoding, errors="replace") if not c.isascii()]
+        return -sum(c.isalpha() for c in strange) / len(strange)
+
+    return sorted((x for x in ENCODINGS if x in named), key=letters) or [ENCODINGS[0]]
 
 
 def parse(data: bytes, columns: Columns) -> Rows:
@@ -103,7 +131,7 @@ def parse(data: bytes, columns: Columns) -> Rows:
     Returns:
         The rows; an empty header where the file is empty.
     """
-    text, encoding = decode(data)
+    text, encoding = decode(data, columns.encoding)
     # Not splitlines(): titles may hold form feeds or Unicode line separators.
     lines = composed(text).replace("\r\n", "\n").split("\n")
     if len(lines) == 1 and "\r" in text:

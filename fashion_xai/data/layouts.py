@@ -103,7 +103,7 @@ def find(source: Source, at: str, table: Table, file: str | None = None) -> Layo
 
 def _columns(table: Table) -> Columns:
     labels = [table.label] if table.label else list(table.columns.values())
-    return Columns(table.needed, labels, table.title, table.title_column)
+    return Columns(table.needed, labels, table.title, table.title_column, table.encoding)
 
 
 def _tables(source: Source, at: str, named: str | None) -> list[str]:
@@ -142,9 +142,11 @@ def _is_table(name: str) -> bool:
 def _one_table(names: Sequence[str]) -> bool:
     """Whether files are parts of one table: Parquet shards, or metadata of each split."""
     paths = [PurePosixPath(n) for n in names]
+    if {p.name for p in paths} <= set(METADATA):
+        return all(side(n) for n in names)
     if all(p.suffix.lower() == ".parquet" for p in paths):
         return len({p.parent for p in paths}) == 1
-    return {p.name for p in paths} <= set(METADATA) and all(side(n) for n in names)
+    return False
 
 
 def side(name: str) -> str:
@@ -164,7 +166,11 @@ def _completed(table: Table, header: Sequence[str], inside: Sequence[str], lenie
         return table
     if table.id == Table.id and table.id not in header:
         file = next((c for c in FILE_COLUMNS if c in header), None)
-        table = replace(table, id=file or (tables.ROW if tables.ROW in header else table.id))
+        table = replace(
+            table,
+            id=file or (tables.ROW if tables.ROW in header else table.id),
+            photo=table.photo or file,
+        )
     if dict(table.columns) == USUAL and table.label is None:
         own = {a: a for a in ATTRIBUTES if a in header}
         label = next((c for c in LABEL_COLUMNS if c in header), None)

@@ -41,6 +41,7 @@ class Table:
         group: the column whose values group products for the split; None for none.
         photo: the column with the photo's path, or in a Parquet its bytes; None for the id.
         missing: words that mean that nothing is known, beside empty cells.
+        encoding: of a CSV; None finds out.
     """
 
     columns: Mapping[str, str] = field(default_factory=lambda: {a: a for a in ATTRIBUTES})
@@ -52,6 +53,7 @@ class Table:
     group: str | None = None
     photo: str | None = None
     missing: Sequence[str] = MISSING_WORDS
+    encoding: str | None = None
 
     @property
     def title_column(self) -> str:

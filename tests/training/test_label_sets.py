@@ -223,7 +223,7 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     (also,) = card["also"]
     assert also["share"] == 0.5 and sum(also["split"].values()) == 47
     assert "Jeans" in bundle.load(tmp_path / "run" / "bundle").vocabulary.labels["articleType"]
-    split = dict(line.split(",") for line in (folder / "split-1.csv").read_text().split()[1:])
+    split = read_split(folder / "split-1.csv")
     for sender in range(12):
         ids = [line.split(",")[0] for line in lines[1:] if line.endswith(f",s{sender}")]
         assert len({split[i] for i in ids}) == 1
