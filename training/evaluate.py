@@ -190,8 +190,9 @@ def measure(classifier: FashionClassifier, predictions: LabelledPredictions) -> 
 
 def measure_head(predictions: LabelledPredictions, attribute: str) -> dict[str, Any]:
     """The figures of one head."""
-    y, p = predictions.truth[attribute], predictions.probabilities[attribute]
-    x, raw = predictions.predicted[attribute], predictions.raw[attribute]
+    rows = predictions.truth[attribute] >= 0  # a bootstrap sample must not miss them all
+    y, p = predictions.truth[attribute][rows], predictions.probabilities[attribute][rows]
+    x, raw = predictions.predicted[attribute][rows], predictions.raw[attribute][rows]
     confidence, right = metrics.confidences(y, p, x)
     return {
         "accuracy": metrics.accuracy(y, x),

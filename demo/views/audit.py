@@ -14,7 +14,7 @@ from markupsafe import Markup
 from demo.views.cards import note
 from demo.views.render import render
 from fashion_xai.audit import annotations as kept
-from fashion_xai.audit import confusions, gallery, slices
+from fashion_xai.audit import confusions, gallery, label_issues, slices
 from fashion_xai.audit.annotations import Annotation
 from fashion_xai.audit.results import Audit
 from fashion_xai.viz import confusion_matrix, html
@@ -214,8 +214,10 @@ def worst_slices(audit: Audit, f: Filters) -> Markup:
 def issues(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
     """The head's label issues, the worst first: :data:`LABEL_ISSUES_HEADER`'s cells, and ids."""
     found = audit.label_issues
-    chosen = found[found["attribute"] == head][:most]
-    cells = [[s.id, s.label, s.suggested, s.score, s.reasons] for s in chosen.itertuples()]
+    chosen = found[found["attribute"].isin([head, label_issues.PICTURE])][:most]
+    cells = [
+        [s.id, s.label or "–", s.suggested or "–", s.score, s.reasons] for s in chosen.itertuples()
+    ]
     return cells, list(chosen["id"])
 
 

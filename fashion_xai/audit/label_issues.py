@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,16 +55,23 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
     Returns:
         A row per labelled product and head that has at least one reason: ``id``, ``attribute``,
         ``label``, ``suggested`` (what the network says), ``probability`` (of that), ``quality``,
-        ``score`` (≥ 0) and ``reasons``.
+        ``score`` (≥ 0) and ``reasons``. A picture that :data:`SHARED` products and more have is one
+        row for all of them, with :data:`PICTURE` as its attribute and no label.
     """
-    duplicates = near_duplicate_conflicts(table, heads)
+    groups = same_pictures(table)
+    shared = [rows for rows in groups if len(rows) >= SHARED]
+    in_shared = np.zeros(len(table), bool)
+    for rows in shared:
+        in_shared[rows] = True
+    few = [rows for rows in groups if len(rows) < SHARED]
+    duplicates = near_duplicate_conflicts(table, heads, few)
     strange = _outside(table, taxonomy)
-    found: list[dict[str, Any]] = []
+    found = [_shared_picture(table, rows, heads) for rows in shared]
     for head in heads:
         quality = table[f"{head}_quality"].to_numpy(np.float32)
         true, said = _text(table[f"{head}_true"]), _text(table[f"{head}_predicted"])
         sided = _company(table, head, taxonomy)
-        for i in np.flatnonzero(~pd.isna(true)).tolist():
+        for i in np.flatnonzero(~pd.isna(true) & ~in_shared).tolist():
             reasons, score = [], 0.0
             if np.isnan(quality[i]):
                 reasons.append(f"the network does not know {true[i]}")
@@ -111,39 +118,82 @@ def rank(table: pd.DataFrame, heads: Sequence[str], taxonomy: Taxonomy) -> pd.Da
     return ranked.sort_values("score", ascending=False, kind="stable", ignore_index=True)
 
 
-def near_duplicate_conflicts(
-    table: pd.DataFrame, heads: Sequence[str]
-) -> dict[tuple[int, str], str]:
-    """(row, head) → the labels of its near-duplicates, where they differ from its own.
+def same_pictures(table: pd.DataFrame) -> list[np.ndarray]:
+    """Rows of the products whose photos are near-duplicates, two and more together.
 
     Near-duplicates are photos of the same fingerprint and size of evidence: a perceptual hash
     alone also pairs photos that merely look alike, so that their embeddings must agree as well.
+    Each is compared with one of every group before it, so that a placeholder that thousands of
+    products share costs thousands of comparisons and not millions.
     """
-    groups: dict[int, list[int]] = defaultdict(list)
+    alike: dict[int, list[int]] = defaultdict(list)
     for i, fingerprint in enumerate(table["fingerprint"].to_numpy()):
-        groups[int(fingerprint)].append(i)
-    conflicts: dict[tuple[int, str], str] = {}
-    for rows in groups.values():
+        alike[int(fingerprint)].append(i)
+    found = []
+    for rows in alike.values():
         if len(rows) < 2:
             continue
         points = np.stack([np.asarray(table["embedding"].iloc[i], np.float32) for i in rows])
-        apart = np.linalg.norm(points[:, None] - points[None], axis=-1)
-        near = apart < NEAR * np.linalg.norm(points, axis=1).mean()
+        limit = NEAR * np.linalg.norm(points, axis=1).mean()
+        group = np.full(len(rows), -1)
+        for n, point in enumerate(points):
+            if group[n] < 0:
+                near = np.linalg.norm(points - point, axis=1) < limit
+                group[near & (group < 0)] = n
+                group[n] = n
+        found += [np.array(rows)[group == g] for g in np.unique(group) if (group == g).sum() > 1]
+    return found
+
+
+def near_duplicate_conflicts(
+    table: pd.DataFrame, heads: Sequence[str], groups: Iterable[np.ndarray]
+) -> dict[tuple[int, str], str]:
+    """(row, head) → the labels of its near-duplicates, where they differ from its own.
+
+    Args:
+        table: an audit's.
+        heads: whose labels.
+        groups: of :func:`same_pictures`.
+    """
+    conflicts: dict[tuple[int, str], str] = {}
+    for rows in groups:
         for head in heads:
             labels = _text(table[f"{head}_true"].iloc[rows])
-            for a, i in enumerate(rows):
-                others = {
-                    labels[b]
-                    for b in range(len(rows))
-                    if near[a, b] and not pd.isna(labels[b]) and labels[b] != labels[a]
-                }
-                if others and not pd.isna(labels[a]):
-                    conflicts[i, head] = " or ".join(sorted(others))
+            known = sorted({x for x in labels if not pd.isna(x)})
+            if len(known) < 2:
+                continue
+            others = {own: " or ".join(x for x in known if x != own) for own in known}
+            for i, label in zip(rows.tolist(), labels, strict=True):
+                if label in others:
+                    conflicts[i, head] = others[label]
     return conflicts
 
 
 NEAR = 0.1
 """Distance of two embeddings, as a share of their length, up to which two photos are duplicates."""
+
+SHARED = 20
+"""Products with one picture from which it is the picture, a placeholder say, that is at fault."""
+
+PICTURE = "photo"
+"""In place of the attribute where the finding is about a picture that many products share."""
+
+
+def _shared_picture(table: pd.DataFrame, rows: np.ndarray, heads: Sequence[str]) -> dict[str, Any]:
+    """One finding for all products that share a picture."""
+    kinds = {h: table[f"{h}_true"].iloc[rows].nunique() for h in heads}
+    differing = [f"{n} labels of {h}" for h, n in kinds.items() if n > 1]
+    more = f"; they have {', '.join(differing)}" if differing else ""
+    return {
+        "id": table["id"].iloc[rows[0]],
+        "attribute": PICTURE,
+        "label": "",
+        "suggested": "",
+        "probability": np.nan,
+        "quality": np.nan,
+        "score": 2.0,  # above any label's
+        "reasons": f"{len(rows):,} products share this picture{more}",
+    }
 
 
 def _outside(table: pd.DataFrame, taxonomy: Taxonomy) -> list[str]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from fashion_xai.audit import confusions, gallery
 from fashion_xai.audit.engine import METHOD
+from fashion_xai.audit.label_issues import PICTURE
 from fashion_xai.audit.results import Audit
 from fashion_xai.audit.slices import error_slices
 from fashion_xai.data import files
@@ -48,11 +49,11 @@ def write(
     heads = audit.heads if heads is None else heads
     found = {h: _pairs(audit, h) for h in heads}
     sliced = {h: error_slices(audit.table, h, audit.heads) for h in heads}
-    issues = audit.label_issues[audit.label_issues["attribute"].isin(heads)]
+    issues = audit.label_issues[audit.label_issues["attribute"].isin([*heads, PICTURE])]
     _csv(out / "confusions.csv", found)
     _csv(out / "slices.csv", sliced)
-    header = list(issues.columns)
-    files.write(out / "label_issues.csv", files.csv_text(header, issues.to_numpy().tolist()))
+    header, plain = list(issues.columns), issues.astype(object).where(issues.notna(), None)
+    files.write(out / "label_issues.csv", files.csv_text(header, plain.to_numpy().tolist()))
     parts = [_overview(audit, bundle_card, measured), _label_issues(audit, issues)]
     for head in ProgressBar(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
@@ -143,7 +144,7 @@ def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
     rows = [
-        [s.id, s.attribute, s.label, s.suggested, f"{s.score:.2f}", s.reasons]
+        [s.id, s.attribute, s.label or "–", s.suggested or "–", f"{s.score:.2f}", s.reasons]
         for s in issues[:ROWS].itertuples()
     ]
     header = ["id", "head", "label", "suggested", "score", "why"]
@@ -151,7 +152,8 @@ def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
     for s in issues[:LABEL_ISSUES].itertuples():
         photo = audit.photo(s.id)
         if photo is not None:
-            photos.append((photo, f"{s.id} · {s.attribute}: {s.label} → {s.suggested}?"))
+            what = f"{s.attribute}: {s.label} → {s.suggested}?" if s.label else s.reasons
+            photos.append((photo, f"{s.id} · {what}"))
     return html.joined(
         [
             html.heading("Label issues"),

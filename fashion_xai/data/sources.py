@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import lzma
 import os
+import stat
 import struct
 import unicodedata
 import zipfile
@@ -97,7 +98,10 @@ class Folder:
     def read(self, name: str, limit: int | None = None) -> bytes:
         path = self._paths[name]
         try:
-            if limit is not None and path.stat().st_size > limit:
+            facts = path.stat()
+            if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
+                raise ImageError(f"{name} is no file.")
+            if limit is not None and facts.st_size > limit:
                 raise ImageError(_too_large(name, limit))
             return path.read_bytes()
         except OSError as error:  # a link to nothing, or no right to read it
@@ -108,10 +112,10 @@ class Folder:
 
     def stamp(self, name: str) -> str:
         try:
-            stat = self._paths[name].stat()
+            facts = self._paths[name].stat()
         except OSError:
             return "gone"
-        return f"{stat.st_size}:{stat.st_mtime_ns}"
+        return f"{facts.st_size}:{facts.st_mtime_ns}"
 
 
 class Zip:

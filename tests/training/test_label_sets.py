@@ -12,6 +12,7 @@ from fashion_xai.data import schema
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.labels import MISSING, Vocabulary
 from fashion_xai.data.schema import Table
+from fashion_xai.data.split import read_split
 from fashion_xai.models import bundle
 from tests import garments
 from training import calibrate, config, evaluate, train

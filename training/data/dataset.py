@@ -133,7 +133,8 @@ def _first(settings: config.Config, catalogue: Catalogue, pack: packing.Pack) ->
     if not first.train or not first.validation:
         raise ValueError(
             f"Expected products in training and validation. Received: {len(first.train)} and "
-            f"{len(first.validation)} of {len(products)}"
+            f"{len(first.validation)} of {len(products)}. Where every label has one photo only, or "
+            "all photos are alike, --split-by random splits them all the same."
         )
     return first
 

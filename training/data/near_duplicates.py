@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import imagehash
@@ -107,7 +107,9 @@ def split_by_near_duplicates(
 
     Within an articleType the groups are ordered by a hash of their smallest id (the same on
     every machine, unlike a shuffled list) and each goes to the split that lacks most products,
-    training first. So a class with a single group is trained on, never tested.
+    training first. So a class with a single group is trained on, never tested. Where all classes
+    are so small that nothing is left to validate or to test on, they are spread together: the
+    first group of each is trained on, the others fill all three splits.
     """
     members: dict[int, list[Product]] = defaultdict(list)
     for product, number in zip(products, duplicates.group, strict=True):
@@ -116,13 +118,29 @@ def split_by_near_duplicates(
     for together in members.values():
         kinds = Counter(_kind(product) for product in together)
         classes[min(kinds, key=lambda kind: (-kinds[kind], kind))].append(together)
+    ordered = [
+        sorted(groups, key=lambda g: _order(min(p.id for p in g), seed))
+        for groups in classes.values()
+    ]
     split: dict[str, str] = {}
-    for groups in classes.values():
-        lacking = np.array(SHARES) * sum(len(group) for group in groups)
-        for group in sorted(groups, key=lambda g: _order(min(p.id for p in g), seed)):
-            side = int(lacking.argmax())
-            lacking[side] -= len(group)
-            split.update({product.id: SPLITS[side] for product in group})
+    for groups in ordered:
+        split |= _fill(groups, np.array(SHARES) * sum(map(len, groups)))
+    if set(split.values()) == set(SPLITS):
+        return split
+    first = [groups[0] for groups in ordered]
+    lacking = np.array(SHARES) * len(products)
+    lacking[0] -= sum(map(len, first))
+    others = [group for groups in ordered for group in groups[1:]]
+    return {p.id: SPLITS[0] for group in first for p in group} | _fill(others, lacking)
+
+
+def _fill(groups: Iterable[Sequence[Product]], lacking: np.ndarray) -> dict[str, str]:
+    """Id → split: each group goes to the split that lacks most products, training first."""
+    split: dict[str, str] = {}
+    for group in groups:
+        side = int(lacking.argmax())
+        lacking[side] -= len(group)
+        split.update({product.id: SPLITS[side] for product in group})
     return split
 
 
