@@ -42,6 +42,7 @@ from fashion_xai.audit.engine import read_summary
 from fashion_xai.audit.results import SHIPPED, Audit
 from fashion_xai.cli import schema
 from fashion_xai.cli.renamed import in_todays_words
+from fashion_xai.cli.streams import print_anything
 from fashion_xai.data import images
 from fashion_xai.data.schema import Table
 
@@ -166,6 +167,7 @@ def trusted(args: argparse.Namespace) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 stopped by Ctrl-C, 1 failed, 2 wrong use."""
+    print_anything()
     args = parse(argv)
     try:
         limit_memory(args.max_memory)

@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 
 from fashion_xai.cli.renamed import in_todays_words
+from fashion_xai.cli.streams import print_anything
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before a gradient method loads TensorFlow
 
@@ -23,6 +24,7 @@ question for help is answered at once."""
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed (some photo could not be used), 2 wrong use."""
+    print_anything()
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
         from fashion_xai.classifier import FashionClassifier

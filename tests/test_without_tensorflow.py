@@ -122,13 +122,13 @@ def test_trust_and_the_sanity_check(drawn, small_bundle, tmp_path):
         "--photos", 2, "--sanity", 2, "--grids", 1, "--agreement", 2, "--method", "gradcam",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "trust.json").read_text())["sanity"]
+    assert json.loads((tmp_path / "trust.json").read_text(encoding="utf-8"))["sanity"]
 
 
 def test_the_demo_starts_and_names_what_computes(tmp_path):
     script = tmp_path / "demo.py"  # a file: the decoding processes import it again
     start = "\nif __name__ == '__main__':\n    from demo.server import main\n    sys.exit(main())\n"
-    script.write_text(f"{BLOCKED}\nsys.path.insert(0, {str(ROOT)!r})\n{start}")
+    script.write_text(f"{BLOCKED}\nsys.path.insert(0, {str(ROOT)!r})\n{start}", encoding="utf-8")
     port = free_port()
     with subprocess.Popen(
         [sys.executable, script, "--port", str(port)],

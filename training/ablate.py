@@ -90,7 +90,7 @@ def run(base: config.Config, names: Sequence[str]) -> dict[str, Any]:
     """Train and measure the variants; write and print the table after each."""
     base.out.mkdir(parents=True, exist_ok=True)
     file = base.out / "ablation.json"
-    figures: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     for name in names:
         if name in figures:
             continue

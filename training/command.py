@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from fashion_xai.cli.streams import print_anything
 from fashion_xai.data.catalogue import CatalogueError
 
 
@@ -16,6 +17,7 @@ def run(work: Callable[[], object], stopped: str) -> int:
             others are bugs and keep their traceback.
         stopped: what a Ctrl-C leaves behind, in a sentence.
     """
+    print_anything()
     try:
         work()
     except KeyboardInterrupt:

@@ -57,7 +57,7 @@ def claim(settings: config.Config) -> None:
     file = settings.out / "config.json"
     mine = settings.learning()
     if file.exists():
-        theirs = json.loads(file.read_text())
+        theirs = json.loads(file.read_text(encoding="utf-8"))
         different = [k for k in mine if mine[k] != theirs.get(k)]
         extended = mine["stages"][: len(theirs["stages"])] == theirs["stages"]
         if different and not (different == ["stages"] and extended):
@@ -65,7 +65,7 @@ def claim(settings: config.Config) -> None:
                 f"{settings.out} holds a run with other settings ({', '.join(different)}). "
                 "Give another --out, or the same settings to resume; stages may be added."
             )
-    file.write_text(json.dumps(mine, indent=1) + "\n")
+    file.write_text(json.dumps(mine, indent=1) + "\n", encoding="utf-8")
 
 
 def prepare_backend(seed: int) -> bool:

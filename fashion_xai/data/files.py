@@ -55,10 +55,14 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 def write(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all; nothing is left of a write that fails."""
+    """Write a file whole or not at all; nothing is left of a write that fails.
+
+    Text is UTF-8 on every machine. What has no place in it, the bytes of a file's name that is no
+    text, is written as JSON and Python escape it: one odd name costs no other line.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.write_bytes(data.encode(errors="backslashreplace") if isinstance(data, str) else data)
         os.replace(part, path)
     except OSError:
         part.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ class Folder:
             for name in files:
                 if not _hidden(name):
                     path = Path(at, name)
-                    found[composed(path.relative_to(self.root).as_posix())] = path
+                    found[composed(_readable(path.relative_to(self.root).as_posix()))] = path
         return found
 
     def names(self) -> list[str]:
@@ -193,6 +193,15 @@ def _name(info: zipfile.ZipInfo) -> str:
     folder = name.endswith(("/", "\\"))
     path = PurePosixPath(name.replace("\\", "/")).as_posix()  # no ./ before it
     return composed(f"{path}/" if folder else path)
+
+
+def _readable(name: str) -> str:
+    """A file's name, also where its bytes are no UTF-8: an older system's, by Latin-1."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("latin-1")
+    return name
 
 
 def _hidden(name: str) -> bool:

@@ -24,7 +24,7 @@ def test_formulas_are_inert_in_the_file_and_whole_when_read(tmp_path):
     file = tmp_path / "annotations.csv"
     evil = Annotation("=1", "season", '=cmd|"/c calc"!A1', "-Fall", "label wrong")
     kept = annotations.add(file, evil)
-    with file.open(newline="") as lines:
+    with file.open(newline="", encoding="utf-8") as lines:
         cells = list(csv.reader(lines))[1]
     assert not any(cell.startswith(("=", "-")) for cell in cells)
     assert annotations.read(file) == {("=1", "season"): kept}
@@ -40,10 +40,10 @@ def test_formulas_are_inert_in_the_file_and_whole_when_read(tmp_path):
 )
 def test_a_file_of_something_else_is_refused_and_kept(tmp_path, text, complaint):
     file = tmp_path / "annotations.csv"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=complaint):
         annotations.add(file, Annotation("1", "season", "Summer", "Fall", "ambiguous"))
-    assert file.read_text() == text
+    assert file.read_text(encoding="utf-8") == text
 
 
 def test_unknown_annotations_and_missing_files_are_errors(tmp_path):
@@ -71,6 +71,8 @@ def test_what_eight_processes_keep_in_one_file_is_all_there(tmp_path):
 
 def test_a_cell_longer_than_a_csv_reader_takes_is_said(tmp_path):
     file = tmp_path / "annotations.csv"
-    file.write_text(",".join(annotations.HEADER) + "\n1,season,a,b," + "x" * 140_000 + ",\n")
+    file.write_text(
+        ",".join(annotations.HEADER) + "\n1,season,a,b," + "x" * 140_000 + ",\n", encoding="utf-8"
+    )
     with pytest.raises(ValueError, match=r"after row 1: expected a CSV .*field limit"):
         annotations.read(file)

@@ -166,7 +166,7 @@ def test_an_unfinished_audit_of_something_else_is_not_gone_on_with(
 ):
     parts = tmp_path / engine.PARTS
     parts.mkdir()
-    (parts / "settings.json").write_text(json.dumps({"model": "another"}))
+    (parts / "settings.json").write_text(json.dumps({"model": "another"}), encoding="utf-8")
     args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
     assert main(args) == 1
     assert "another model or other products" in capsys.readouterr().err
@@ -184,7 +184,7 @@ def nasty(tmp_path_factory, small_bundle):
     table.loc[1, "season"] = "=1+1"
     table.loc[2, "season"] = None
     table.to_csv(folder / "styles.csv", index=False)
-    with (folder / "styles.csv").open("a") as file:
+    with (folder / "styles.csv").open("a", encoding="utf-8") as file:
         file.write("9999,Men\n")
     (folder / "images" / "1003.jpg").unlink()
     (folder / "images" / "1100.jpg").write_bytes(b"\xff\xd8 no photo")
@@ -208,7 +208,7 @@ def test_what_is_left_out_is_listed_with_its_reason(nasty):
     rejected = pd.read_csv(nasty / engine.REJECTED, dtype=str).set_index("id")["reason"]
     assert set(rejected.index) == {"9999", "1003", "1100"}
     assert "no photo" in rejected["1003"] and "not a photo" in rejected["1100"]
-    summary = json.loads((nasty / engine.SUMMARY).read_text())
+    summary = json.loads((nasty / engine.SUMMARY).read_text(encoding="utf-8"))
     assert (summary["audited"], summary["rejected"]) == (22, 3)
     assert summary["heads"]["season"]["labelled"] == 21  # one has none
 
@@ -229,7 +229,7 @@ def test_evil_texts_are_inert(nasty):
 def test_only_a_finished_audit_can_be_opened(tmp_path, nasty):
     with pytest.raises(ValueError, match="no finished audit"):
         Audit(tmp_path)
-    (tmp_path / engine.SUMMARY).write_text('{"format": 99}')
+    (tmp_path / engine.SUMMARY).write_text('{"format": 99}', encoding="utf-8")
     with pytest.raises(ValueError, match="Received: 99"):
         Audit(tmp_path)
     (tmp_path / engine.SUMMARY).write_bytes((nasty / engine.SUMMARY).read_bytes())
@@ -256,12 +256,12 @@ def test_a_summary_that_lacks_something_or_a_broken_table_is_refused_in_words(au
     (copy / engine.PRODUCTS).write_bytes(b"no parquet")
     with pytest.raises(ValueError, match="no readable audit"):
         Audit(copy)
-    summary = json.loads((copy / engine.SUMMARY).read_text())
+    summary = json.loads((copy / engine.SUMMARY).read_text(encoding="utf-8"))
     del summary["labels"]
-    (copy / engine.SUMMARY).write_text(json.dumps(summary))
+    (copy / engine.SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
     with pytest.raises(ValueError, match="expected labels too"):
         Audit(copy)
-    (copy / engine.SUMMARY).write_text("[" * 100_000)
+    (copy / engine.SUMMARY).write_text("[" * 100_000, encoding="utf-8")
     with pytest.raises(ValueError, match="nested too deeply"):
         Audit(copy)
 

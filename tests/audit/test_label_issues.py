@@ -45,13 +45,13 @@ def flipped(tmp_path_factory, shipped):
     set_weights(model, [*backbone, *heads])
     out = tmp_path_factory.mktemp("flips-out")
     card = {"cam_layer": cam_layer(), "input_size": list(shipped.size), "metrics": {}}
-    (out / "split.csv").write_text("id,split\n")
+    (out / "split.csv").write_text("id,split\n", encoding="utf-8")
     taxonomy = Taxonomy.fit(p.labels for p in products)
     bundle.save(out / "bundle", model, vocabulary, taxonomy, card, out / "split.csv")
 
     rng = np.random.default_rng(0)
     chosen = rng.choice(len(products), round(FLIPPED * len(products)), replace=False)
-    with (folder / "styles.csv").open() as file:
+    with (folder / "styles.csv").open(encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     place = header.index("articleType")
     for i in chosen:

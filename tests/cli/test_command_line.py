@@ -38,7 +38,7 @@ def test_predict_json_equals_the_library(photos, small_bundle, capsys):
 
 def test_a_bad_photo_is_named_and_the_others_are_done(photos, small_bundle, tmp_path, capsys):
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no photo")
+    bad.write_text("no photo", encoding="utf-8")
     args = ["predict", photos[0], str(bad), photos[1], "--bundle", str(small_bundle)]
     assert main(args) == 1
     out, err = capsys.readouterr()
@@ -53,7 +53,7 @@ def test_explain_writes_pictures_and_raw_maps(photos, small_bundle, tmp_path, ca
     again.write_bytes((tmp_path / "shirt.png").read_bytes())
     args = ["explain", *photos, str(again), "--out", str(out), "--bundle", str(small_bundle)]
     assert main(args) == 0
-    rows = json.loads((out / "explanations.json").read_text())
+    rows = json.loads((out / "explanations.json").read_text(encoding="utf-8"))
     assert len(rows) == 18 == len({row["picture"] for row in rows})
     for row in rows:
         assert Image.open(out / row["picture"]).size == (200, 120)
@@ -69,7 +69,7 @@ def test_a_sheet_shows_all_heads_and_one_scale_is_one(photos, small_bundle, tmp_
     (sheet,) = (tmp_path / "own").glob("*.sheet.png")
     picture = np.asarray(Image.open(sheet).convert("L"))
     assert picture.shape[0] > 600 and picture.std() > 10
-    rows = json.loads((tmp_path / "one" / "explanations.json").read_text())
+    rows = json.loads((tmp_path / "one" / "explanations.json").read_text(encoding="utf-8"))
     assert {row["method"] for row in rows} == {"layercam"}
     assert rows[0]["unit"].startswith("logits, of the channels")
     strongest = max(rows, key=lambda row: np.abs(row["heatmap"]).max())
@@ -85,7 +85,7 @@ def test_a_sheet_shows_all_heads_and_one_scale_is_one(photos, small_bundle, tmp_
 def test_fine_maps_are_four_times_finer(photos, small_bundle, tmp_path):
     common = ["explain", photos[0], "--bundle", str(small_bundle), "--attribute", "season"]
     assert main([*common, "--fine", "--out", str(tmp_path / "o")]) == 0
-    (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text())
+    (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text(encoding="utf-8"))
     assert row["method"] == "fine"
     assert np.shape(row["heatmap"]) == (4 * 96 // 32, 4 * 64 // 32)
 
@@ -99,9 +99,9 @@ def test_a_gallery_shows_every_head_by_every_method(photos, small_bundle, tmp_pa
     # A row of maps, as many columns as methods: photos are set apart by white.
     columns = (picture.min(0) < 250).astype(int)
     assert (np.diff(columns) == 1).sum() >= len(methods.METHODS)
-    assert {row["method"] for row in json.loads((out / "explanations.json").read_text())} == {
-        methods.DEFAULT
-    }
+    assert {
+        row["method"] for row in json.loads((out / "explanations.json").read_text(encoding="utf-8"))
+    } == {methods.DEFAULT}
 
 
 def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle, capsys):
@@ -116,7 +116,7 @@ def test_predict_says_where_it_is_not_sure(photos, small_bundle, doubtful_bundle
 def test_explain_against_picks_the_head_that_knows_the_label(photos, small_bundle, tmp_path):
     common = ["explain", photos[0], "--out", str(tmp_path / "o"), "--bundle", str(small_bundle)]
     assert main([*common, "--against", "Winter"]) == 0
-    (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text())
+    (row,) = json.loads((tmp_path / "o" / "explanations.json").read_text(encoding="utf-8"))
     assert (row["attribute"], row["against"]) == ("season", "Winter")
 
 

@@ -59,17 +59,22 @@ def test_old_methods_are_found_with_a_warning():
 
 def test_annotations_with_the_old_header_are_read(tmp_path):
     file = tmp_path / "verdicts.csv"
-    file.write_text("id,attribute,label,suggested,verdict,at\n1,season,Summer,Fall,label wrong,\n")
+    file.write_text(
+        "id,attribute,label,suggested,verdict,at\n1,season,Summer,Fall,label wrong,\n",
+        encoding="utf-8",
+    )
     assert annotations.corrections(file) == {"1": {"season": "Fall"}}
     annotations.add(file, annotations.Annotation("2", "season", "a", "b", "ambiguous"))
-    assert file.read_text().startswith("id,attribute,label,suggested,annotation,at\n")
+    assert file.read_text(encoding="utf-8").startswith(
+        "id,attribute,label,suggested,annotation,at\n"
+    )
     assert len(annotations.read(file)) == 2
 
 
 def test_an_audit_that_names_its_side_is_read(tmp_path):
-    summary = json.loads((SHIPPED / "audit.json").read_text())
+    summary = json.loads((SHIPPED / "audit.json").read_text(encoding="utf-8"))
     summary["side"] = summary.pop("split", summary.get("side"))
-    (tmp_path / "audit.json").write_text(json.dumps(summary))
+    (tmp_path / "audit.json").write_text(json.dumps(summary), encoding="utf-8")
     assert read_summary(tmp_path)["split"] == summary["side"]
 
 
@@ -77,9 +82,9 @@ def test_a_bundle_with_the_old_name_of_its_ood_score(shipped, tmp_path):
     from fashion_xai.models import bundle
 
     folder = shutil.copytree(bundle.SHIPPED, tmp_path / "old")
-    card = json.loads((folder / bundle.CARD).read_text())
+    card = json.loads((folder / bundle.CARD).read_text(encoding="utf-8"))
     (name,) = {bundle.OOD, bundle.OLD_OOD} & set(card["sha256"])
     (folder / name).rename(folder / bundle.OLD_OOD)
     card["sha256"][bundle.OLD_OOD] = card["sha256"].pop(name)
-    (folder / bundle.CARD).write_text(json.dumps(card))
+    (folder / bundle.CARD).write_text(json.dumps(card), encoding="utf-8")
     assert bundle.load(folder).ood_score.bias == shipped.ood_score.bias

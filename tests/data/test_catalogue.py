@@ -95,7 +95,7 @@ def test_a_photo_that_does_not_decode_says_so(folder):
     ],
 )
 def test_a_broken_table_is_refused_by_name_and_row(folder, text, message):
-    (folder / "styles.csv").write_text(text)
+    (folder / "styles.csv").write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError, match=message) as caught:
         Catalogue(folder)
     assert str(folder) in str(caught.value)

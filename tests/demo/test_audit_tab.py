@@ -166,6 +166,6 @@ def test_a_server_without_a_annotations_file_takes_none_and_bad_files_are_refuse
     from demo import server
 
     assert server.main(["--audit", str(tmp_path)]) == 1
-    (tmp_path / "v.csv").write_text("something,else\n")
+    (tmp_path / "v.csv").write_text("something,else\n", encoding="utf-8")
     assert server.main(["--audit", str(folder), "--annotations", str(tmp_path / "v.csv")]) == 1
-    assert (tmp_path / "v.csv").read_text() == "something,else\n"
+    assert (tmp_path / "v.csv").read_text(encoding="utf-8") == "something,else\n"

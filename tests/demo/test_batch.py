@@ -150,7 +150,7 @@ def test_texts_are_inert_in_the_table_and_the_csv(tools, photos, tmp_path):
 
 def test_a_batch_over_the_api(small_url, photos, tmp_path):
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no photo")
+    bad.write_text("no photo", encoding="utf-8")
     files = [handle_file(str(photos / "bag.png")), handle_file(str(bad))]
     good, refused = Client(small_url, verbose=False).predict(files, api_name="/batch")
     assert good["file"] == "bag.png" and good["gender"]["label"]
@@ -162,7 +162,7 @@ def test_a_batch_in_the_browser(browser, small_url, photos, tmp_path):
     page.goto(small_url)
     page.get_by_role("tab", name="Batch").click()
     bad = tmp_path / "bad.jpg"
-    bad.write_text("no photo")
+    bad.write_text("no photo", encoding="utf-8")
     names = [str(photos / f"{kind}.png") for kind in ("bag", "shoe", "dress")]
     page.set_input_files("#batch-files input[type=file]", [*names, str(bad)])
     page.wait_for_selector("#batch-message:has-text('4 of 4 files; 1 could not be used')")

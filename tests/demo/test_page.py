@@ -40,7 +40,7 @@ def dress(tmp_path):
 @pytest.fixture
 def broken(tmp_path):
     path = tmp_path / "broken.jpg"
-    path.write_text("<html>404</html>")
+    path.write_text("<html>404</html>", encoding="utf-8")
     return str(path)
 
 

@@ -18,10 +18,10 @@ def folder(tmp_path_factory):
 
 
 def test_it_holds_what_a_space_needs_and_nothing_private(folder):
-    front = (folder / "README.md").read_text().split("---")[1]
+    front = (folder / "README.md").read_text(encoding="utf-8").split("---")[1]
     app = re.search(r"app_file: (\S+)", front)[1]
     assert (folder / app).is_file() and (folder / "fashion_xai/assets/model/model.onnx").is_file()
-    needs = (folder / "requirements.txt").read_text()
+    needs = (folder / "requirements.txt").read_text(encoding="utf-8")
     version = re.search(r"sdk_version: (\S+)", front)[1]
     assert f"gradio=={version}\n" in needs and "onnxruntime" in needs and "tensorflow" not in needs
     assert not (folder / "tests").exists() and not (folder / ".git").exists()
@@ -36,8 +36,10 @@ def test_a_folder_with_something_in_it_is_left_alone(folder, capsys):
 
 
 def test_the_pinned_gradio_is_within_the_tested_range():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     demo = map(Requirement, project["optional-dependencies"]["demo"])
     wanted = next(need for need in demo if need.name == "gradio")
-    version = re.search(r"sdk_version: (\S+)", (ROOT / "demo/README.md").read_text())[1]
+    version = re.search(
+        r"sdk_version: (\S+)", (ROOT / "demo/README.md").read_text(encoding="utf-8")
+    )[1]
     assert version in wanted.specifier

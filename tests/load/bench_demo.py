@@ -105,7 +105,7 @@ class Memory:
         self.lock = threading.Lock()
 
     def look(self) -> None:
-        for line in self.file.read_text().splitlines():
+        for line in self.file.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmRSS"):
                 with self.lock:
                     self.samples.append(int(line.split()[1]) / 1e6)

@@ -153,7 +153,7 @@ def report(target: Target, seconds: float, done, failed) -> float:
     server = Path(f"/proc/{target.pid}")
     resident = next(
         int(line.split()[1]) / 1e3
-        for line in (server / "status").read_text().splitlines()
+        for line in (server / "status").read_text(encoding="utf-8").splitlines()
         if line.startswith("VmRSS")
     )
     temp = [f for f in Path(tempfile.gettempdir()).glob("fashion_xai-*/**/*") if f.is_file()]

@@ -46,8 +46,8 @@ def test_the_card_can_be_added_to(copy):
 
 def test_a_changed_or_missing_file_is_noticed(copy):
     labels = copy / "labels.json"
-    text = labels.read_text()
-    labels.write_text(text.replace("Tshirts", "T-shirts"))
+    text = labels.read_text(encoding="utf-8")
+    labels.write_text(text.replace("Tshirts", "T-shirts"), encoding="utf-8")
     with pytest.raises(BundleError, match=r"labels\.json was changed"):
         bundle.load(copy)
     labels.unlink()
@@ -58,11 +58,11 @@ def test_a_changed_or_missing_file_is_noticed(copy):
 def test_what_is_no_bundle_says_so(copy, tmp_path):
     with pytest.raises(BundleError, match=r"no card\.json"):
         bundle.load(tmp_path)
-    card = json.loads((copy / "card.json").read_text())
-    (copy / "card.json").write_text(json.dumps({**card, "format": 99}))
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
+    (copy / "card.json").write_text(json.dumps({**card, "format": 99}), encoding="utf-8")
     with pytest.raises(BundleError, match=r"expected format 1\. Received: 99"):
         bundle.load(copy)
-    (copy / "card.json").write_text("{")
+    (copy / "card.json").write_text("{", encoding="utf-8")
     with pytest.raises(BundleError, match="expected JSON"):
         bundle.load(copy)
 
@@ -101,11 +101,11 @@ def nested(depth):
     ],
 )  # fmt: skip
 def test_tampered_files_are_refused_in_words(copy, name, text, complaint):
-    (copy / name).write_text(text)
+    (copy / name).write_text(text, encoding="utf-8")
     if name != "card.json":
-        card = json.loads((copy / "card.json").read_text())
+        card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
         card["sha256"][name] = hashlib.sha256(text.encode()).hexdigest()
-        (copy / "card.json").write_text(json.dumps(card))
+        (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(BundleError, match=complaint):
         _ = bundle.load(copy).model  # Keras' own is read when it is asked for
 
@@ -121,8 +121,8 @@ def test_a_model_of_foreign_classes_is_refused_in_words(copy):
     with zipfile.ZipFile(copy / "model.keras", "w") as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
-    card = json.loads((copy / "card.json").read_text())
+    card = json.loads((copy / "card.json").read_text(encoding="utf-8"))
     card["sha256"]["model.keras"] = hashlib.sha256((copy / "model.keras").read_bytes()).hexdigest()
-    (copy / "card.json").write_text(json.dumps(card))
+    (copy / "card.json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(BundleError, match="Keras cannot read this model"):
         _ = bundle.load(copy).model

@@ -17,7 +17,7 @@ def test_two_variants_are_measured_and_not_trained_again(tmp_path, capsys):
             "--weights", "none", "--split-by", "random", "--stages", "64x64:1:1e-3:block6d_add",
             "--batch-size", "16", "--no-onnx", "--only", "base"]  # fmt: skip
     assert ablate.main(args) == 0
-    first = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    first = json.loads((tmp_path / "out" / "ablation.json").read_text(encoding="utf-8"))
     plain, scene = (first["base"][photos]["heads"] for photos in ("plain", "scene"))
     assert set(plain) == set(scene)
     checkpoint = tmp_path / "out" / "base" / "checkpoint.npz"

@@ -192,8 +192,13 @@ def test_without_validation_products_nothing_is_written(small_bundle, drawn, cap
 
 def test_a_head_without_labels_in_validation_is_left_as_it_is(split_bundle, capsys):
     folder, data = split_bundle
-    table = (data / "styles.csv").read_text().replace("Winter", "").replace("Summer", "")
-    (data / "styles.csv").write_text(table.replace(",Fall,", ",,"))
+    table = (
+        (data / "styles.csv")
+        .read_text(encoding="utf-8")
+        .replace("Winter", "")
+        .replace("Summer", "")
+    )
+    (data / "styles.csv").write_text(table.replace(",Fall,", ",,"), encoding="utf-8")
     before = FashionClassifier.load(folder)
     assert calibrate.main(["--bundle", str(folder), "--data", str(data)]) == 0
     assert "no validation product has a label: season" in capsys.readouterr().out

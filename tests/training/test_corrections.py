@@ -61,7 +61,7 @@ def _made(tmp_path):
 def test_a_label_that_is_corrected_away_is_gone_to_the_end(drawn, tmp_path):
     """In validation and calibration too; the bundle does not know it any more."""
     data = shutil.copytree(drawn, tmp_path / "data")
-    header, *lines = (data / "styles.csv").read_text().splitlines()
+    header, *lines = (data / "styles.csv").read_text(encoding="utf-8").splitlines()
     place = header.split(",").index("articleType")
     ids = [line.split(",")[0] for line in lines]
     odd = {ids[0]: "train", ids[1]: "validation"}
@@ -72,7 +72,7 @@ def test_a_label_that_is_corrected_away_is_gone_to_the_end(drawn, tmp_path):
         if row[0] in odd:
             right[row[0]], row[place] = row[place], "Oddity"
     table = "\n".join([header, *(",".join(row) for row in rows)])
-    (data / "styles.csv").write_text(table + "\n")
+    (data / "styles.csv").write_text(table + "\n", encoding="utf-8")
     write_split(tmp_path / "split.csv", split)
     for i, label in right.items():
         wrong = Annotation(i, "articleType", "Oddity", label, "label wrong")

@@ -47,7 +47,7 @@ def run(program, catalogue: Path, out: Path, number: int, *flags: str, **env: st
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert (f"Training on {number} devices" in done.stdout) == (number > 1)
-    with (out / "log-0.csv").open() as file:
+    with (out / "log-0.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
     return float(row["loss"])
 

@@ -71,14 +71,14 @@ def test_the_page_of_a_drawn_catalogue(drawn, tmp_path, capsys):
         picture.convert("L").save(folder / "images" / "1002.jpg")
     args = ["--data", str(folder), "--out", str(tmp_path / "out"), "--cache", str(tmp_path)]
     assert eda.main(args) == 0
-    numbers = json.loads((tmp_path / "out" / "eda.json").read_text())
+    numbers = json.loads((tmp_path / "out" / "eda.json").read_text(encoding="utf-8"))
     assert numbers["products"] == len(Catalogue(folder)) == 24
     assert numbers["photos"] == {
         "sizes": {"60×80": 24}, "modes": {"RGB": 23, "L": 1}, "formats": {"JPEG": 24},
     }  # fmt: skip
     assert numbers["near_duplicates"]["identical_photos"] == 2
     assert numbers["conflicts"]["baseColour"]["groups"] >= 1
-    html = (tmp_path / "out" / "eda.html").read_text()
+    html = (tmp_path / "out" / "eda.html").read_text(encoding="utf-8")
     assert "http" not in html and html.count("data:image/png") == 7
     assert "1000: Tshirts, " in html and "1001: Tshirts, " in html
     assert eda.main(["--data", str(tmp_path / "absent")]) == 1

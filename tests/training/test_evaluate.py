@@ -32,7 +32,7 @@ def measured(small_bundle, drawn, tmp_path_factory):
 
 
 def test_figures_equal_those_of_single_predictions(measured, drawn):
-    figures = json.loads((measured / "figures.json").read_text())
+    figures = json.loads((measured / "figures.json").read_text(encoding="utf-8"))
     assert figures == bundle.read_card(measured / "bundle")["metrics"]["test"]
     products = Catalogue(drawn).products
     paths = [drawn / "images" / f"{p.id}.jpg" for p in products]
@@ -56,7 +56,7 @@ def test_figures_equal_those_of_single_predictions(measured, drawn):
 
 
 def test_stress_and_larger_photos_are_measured(measured):
-    figures = json.loads((measured / "figures.json").read_text())
+    figures = json.loads((measured / "figures.json").read_text(encoding="utf-8"))
     assert set(figures["corruptions"]) == set(evaluate.CORRUPTIONS)
     assert figures["larger"]["products"] == 6
     low, high = figures["larger"]["loss_interval"]["season"]
@@ -66,8 +66,8 @@ def test_stress_and_larger_photos_are_measured(measured):
 
 def test_the_page_shows_every_head_and_needs_no_network(measured):
     page = measured / "page"
-    html = (page / "evaluation.html").read_text()
-    figures = json.loads((page / "figures.json").read_text())
+    html = (page / "evaluation.html").read_text(encoding="utf-8")
+    figures = json.loads((page / "figures.json").read_text(encoding="utf-8"))
     for attribute, head in figures["heads"].items():
         assert f"<h2>{attribute}</h2>" in html
         assert f'<td class="n">{100 * head["accuracy"]:.1f}</td>' in html

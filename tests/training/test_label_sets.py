@@ -35,7 +35,7 @@ def phone(tmp_path):
     (tmp_path / "images").mkdir()
     for n, kind in enumerate(("trousers", "bag", "shoe", "shirt"), start=1):
         garments.save(kind, tmp_path / "images" / f"{n}.png")
-    (tmp_path / "phone.csv").write_text("\n".join(PHONE) + "\n")
+    (tmp_path / "phone.csv").write_text("\n".join(PHONE) + "\n", encoding="utf-8")
     return tmp_path
 
 
@@ -59,18 +59,22 @@ def test_a_label_map_says_what_each_word_allows(phone):
 
 def test_a_cell_may_name_several_labels(drawn, tmp_path):
     folder = shutil.copytree(drawn, tmp_path / "c")
-    text = (folder / "styles.csv").read_text()
-    (folder / "styles.csv").write_text(text.replace(",Handbags,", ",Handbags|Clutches|NA,"))
+    text = (folder / "styles.csv").read_text(encoding="utf-8")
+    (folder / "styles.csv").write_text(
+        text.replace(",Handbags,", ",Handbags|Clutches|NA,"), encoding="utf-8"
+    )
     bags = [p for p in Catalogue(folder).products if p.one_of]
     assert len(bags) == 4
     assert bags[0].one_of == {"articleType": ("Clutches", "Handbags")}
 
 
 def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_path):
-    (tmp_path / "map.json").write_text(json.dumps({"Pants": WORDS["Pants"]}))
-    (tmp_path / "kids.json").write_text(json.dumps({"kids=True": WORDS["kids=True"]}))
+    (tmp_path / "map.json").write_text(json.dumps({"Pants": WORDS["Pants"]}), encoding="utf-8")
+    (tmp_path / "kids.json").write_text(
+        json.dumps({"kids=True": WORDS["kids=True"]}), encoding="utf-8"
+    )
     text = {"file": "phone.csv", "label": "label", "words": ["map.json", "kids.json"]}
-    (tmp_path / "phone.json").write_text(json.dumps(text))
+    (tmp_path / "phone.json").write_text(json.dumps(text), encoding="utf-8")
     found = schema.read(tmp_path / "phone.json")
     assert found.words == {k: WORDS[k] for k in ("Pants", "kids=True")}
     assert Table.from_json(json.loads(json.dumps(found.to_json()))) == found
@@ -88,10 +92,10 @@ def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_
     ],
 )
 def test_maps_of_another_form_are_refused_in_words(tmp_path, text, complaint):
-    (tmp_path / "map.json").write_text(text)
+    (tmp_path / "map.json").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=complaint):
         schema.read_words([tmp_path / "map.json"])
-    (tmp_path / "d.json").write_text('{"colour": 1}')
+    (tmp_path / "d.json").write_text('{"colour": 1}', encoding="utf-8")
     with pytest.raises(ValueError, match=r"Received: \['colour'\]"):
         schema.read(tmp_path / "d.json")
 
@@ -186,7 +190,7 @@ def test_what_one_sender_took_is_never_split_apart():
 
 def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
     other = garments.write_catalogue(tmp_path / "phone", per_kind=8)
-    rows = (other / "styles.csv").read_text().splitlines()
+    rows = (other / "styles.csv").read_text(encoding="utf-8").splitlines()
     words = {"Trousers": {"articleType": ["Jeans", "Trousers"]}, "unsure": {}}
     lines = ["id,label,sender"]
     for i, row in enumerate(rows[1:]):
@@ -194,16 +198,16 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
         word = "unsure" if i == 0 else cells[4]
         words.setdefault(word, {"articleType": [word]})
         lines.append(f"{cells[0]},{word},s{i % 12}")
-    (other / "phone.csv").write_text("\n".join(lines) + "\n")
+    (other / "phone.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (other / "styles.csv").unlink()
-    (tmp_path / "words.json").write_text(json.dumps(words))
+    (tmp_path / "words.json").write_text(json.dumps(words), encoding="utf-8")
     description = {
         "file": "phone.csv",
         "label": "label",
         "words": ["words.json"],
         "group": "sender",
     }
-    (tmp_path / "phone.json").write_text(json.dumps(description))
+    (tmp_path / "phone.json").write_text(json.dumps(description), encoding="utf-8")
     settings = config.parse([
         *("--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
         *("--weights", "none", "--split-by", "random", "--batch-size", "8", "--epoch-size", "24"),

@@ -97,14 +97,14 @@ def test_the_split_is_the_same_on_every_machine():
 def test_csv_round_trip_and_its_errors(tmp_path):
     file = tmp_path / "split.csv"
     write_split(file, {"2": "test", "10": "train"})
-    assert file.read_text() == "id,split\n10,train\n2,test\n"
+    assert file.read_text(encoding="utf-8") == "id,split\n10,train\n2,test\n"
     assert read_split(file) == {"2": "test", "10": "train"}
     for text, message in [
         ("a,b\n", "header"),
         ("id,split\n1,train\n1,test\n", "row 3"),
         ("id,split\n1,dev\n", "row 2.*dev"),
     ]:
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match=message):
             read_split(file)
 

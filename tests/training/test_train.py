@@ -32,7 +32,7 @@ def command(data: Path, out: Path, stages: str) -> list[str]:
 
 
 def epochs_in(log: Path) -> list[int]:
-    with log.open() as file:
+    with log.open(encoding="utf-8") as file:
         return [int(row["epoch"]) for row in csv.DictReader(file)]
 
 
@@ -59,13 +59,13 @@ def resumed(catalogue, tmp_path_factory) -> Path:
     state, _ = checkpoint.read(out / "checkpoint.npz")
     assert state["stage"] == 1 and 1 <= state["epoch"] < 5, "killed too late to test a resume"
     assert not (out / "bundle").exists()
-    (out / "before.json").write_text(json.dumps(state))
+    (out / "before.json").write_text(json.dumps(state), encoding="utf-8")
     assert train.main(args) == 0
     return out
 
 
 def test_a_killed_run_ends_with_the_same_epochs(resumed):
-    before = json.loads((resumed / "before.json").read_text())
+    before = json.loads((resumed / "before.json").read_text(encoding="utf-8"))
     state, groups = checkpoint.read(resumed / "checkpoint.npz")
     assert state["seconds"] > before["seconds"] > 0  # the time of both starts
     assert state["epoch"] == 5 and state["epoch"] > before["epoch"]
@@ -87,7 +87,7 @@ def test_the_bundle_of_a_run_is_whole(resumed, catalogue, capsys):
             "--json", str(out), "--write-card"]  # fmt: skip
     assert evaluate.main(args) == 0
     printed = capsys.readouterr().out
-    figures = json.loads(out.read_text())
+    figures = json.loads(out.read_text(encoding="utf-8"))
     assert figures == bundle.read_card(resumed / "bundle")["metrics"]["validation"]
     accuracy = figures["heads"]["articleType"]["accuracy"]
     assert f"| articleType | {100 * accuracy:.1f} (" in printed and "6 products" in printed
@@ -103,7 +103,7 @@ def test_evaluation_equals_predictions_one_by_one(resumed, catalogue, tmp_path):
         [catalogue / "images" / f"{p.id}.jpg" for p in products]
     )
     right = [x["season"].label == p.labels["season"] for x, p in zip(predictions, products)]
-    figures = json.loads(out.read_text())
+    figures = json.loads(out.read_text(encoding="utf-8"))
     assert figures["heads"]["season"]["accuracy"] == pytest.approx(np.mean(right))
     assert figures["products"] == len(products) == 60
 
@@ -125,7 +125,7 @@ def test_a_finished_run_can_be_given_more_stages(resumed, catalogue):
 def test_it_learns_to_tell_drawn_garments(catalogue, tmp_path):
     args = command(catalogue, tmp_path / "run", "64x64:12:2e-3")
     assert train.main([*args, "--augment", "light", "--backgrounds", "0"]) == 0
-    with (tmp_path / "run" / "log-0.csv").open() as file:
+    with (tmp_path / "run" / "log-0.csv").open(encoding="utf-8") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
     assert losses[-1] < 0.8 * losses[0]  # guessing evenly stays above 0.9
 
@@ -168,9 +168,9 @@ def test_a_checkpoint_is_whole_or_the_one_before(tmp_path):
 def test_a_catalogue_of_ones_own_trains_without_a_code_change(tmp_path, capsys):
     """Another table name, other columns, two heads of which one is new, missing labels."""
     folder = garments.write_catalogue(tmp_path / "kaggle", per_kind=4)
-    with (folder / "styles.csv").open(newline="") as file:
+    with (folder / "styles.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    with (folder / "products.csv").open("w", newline="") as file:
+    with (folder / "products.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["sku", "type", "material", "name"])
         for i, row in enumerate(rows):

@@ -33,9 +33,11 @@ def test_a_search_goes_on_in_the_trial_it_was_in(tmp_path, monkeypatch, capsys):
     assert tune.main(command(tmp_path, 1)) == 0
     assert (cut / "checkpoint.npz").stat().st_mtime_ns == before  # nothing was trained twice
     assert list((tmp_path / "tune").glob("trial-*")) == [cut]
-    with (tmp_path / "tune" / "results.csv").open() as file:
+    with (tmp_path / "tune" / "results.csv").open(encoding="utf-8") as file:
         (row,) = csv.DictReader(file)
-    heads = json.loads((cut / "bundle" / bundle.CARD).read_text())["calibration"].values()
+    heads = json.loads((cut / "bundle" / bundle.CARD).read_text(encoding="utf-8"))[
+        "calibration"
+    ].values()
     total = sum(h["after"]["accuracy"] + h["after"]["macro_f1"] for h in heads)
     assert float(row["score"]) == pytest.approx(total / 2 / len(heads))
     assert "| trial | score | rate_factor |" in capsys.readouterr().out
@@ -58,7 +60,7 @@ def test_trials_are_ranked_and_proposals_stay_in_the_space(tmp_path):
         "0.5000",
         "0.2000",
     ]
-    with (tmp_path / "results.csv").open() as file:
+    with (tmp_path / "results.csv").open(encoding="utf-8") as file:
         assert [float(row["score"]) for row in csv.DictReader(file)] == [0.7, 0.5, 0.2]
 
 

@@ -38,7 +38,7 @@ def made(drawn, small_bundle, tmp_path_factory):
 
 
 def test_the_card_holds_every_map_beside_every_control(made):
-    card = json.loads((made / TRUST).read_text())
+    card = json.loads((made / TRUST).read_text(encoding="utf-8"))
     assert (card["split"], card["photos"], card["rejected"]) == ("test", 3, [])
     assert card["heads"]["photos"] == 5 and len(card["heads"]["overlap"]) == 15
     assert card["grid"] == {"grids": 2, "chance": 0.25, "heads": {"season": {}}}  # 3 seasons drawn
@@ -62,21 +62,23 @@ def test_the_card_travels_in_the_bundle_until_the_model_changes(
     assert main([*args, *FEW, "--write-bundle"]) == 0
     loaded = FashionClassifier.load(folder).bundle
     assert trust_card.summary(loaded.trust, "season", "layercam").startswith("Faithful? ")
-    other = json.loads((folder / TRUST).read_text()) | {"model": "0" * 64}
-    (folder / TRUST).write_text(json.dumps(other))
+    other = json.loads((folder / TRUST).read_text(encoding="utf-8")) | {"model": "0" * 64}
+    (folder / TRUST).write_text(json.dumps(other), encoding="utf-8")
     assert FashionClassifier.load(folder).bundle.trust == {}
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bundle, tmp_path):
-    lines = (made / benchmark.ROWS).read_text().splitlines()
+    lines = (made / benchmark.ROWS).read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + 2 * 3
     # Killed in the middle of the fourth row.
-    (tmp_path / benchmark.ROWS).write_text("\n".join(lines[:4]) + "\n" + lines[4][:40])
+    (tmp_path / benchmark.ROWS).write_text(
+        "\n".join(lines[:4]) + "\n" + lines[4][:40], encoding="utf-8"
+    )
     plan = benchmark.Plan(list(methods.CLOSED), ["season"], photos=3, grids=2, agreement=5)
     classifier = FashionClassifier.load(small_bundle)
     card = benchmark.make_card(classifier, Catalogue(drawn), plan, tmp_path)
-    assert (tmp_path / benchmark.ROWS).read_text().splitlines() == lines
-    assert card == json.loads((made / TRUST).read_text())
+    assert (tmp_path / benchmark.ROWS).read_text(encoding="utf-8").splitlines() == lines
+    assert card == json.loads((made / TRUST).read_text(encoding="utf-8"))
 
 
 def test_fewer_photos_are_the_first_of_the_same_choice(made, drawn, small_bundle, tmp_path):
@@ -85,7 +87,9 @@ def test_fewer_photos_are_the_first_of_the_same_choice(made, drawn, small_bundle
     classifier = FashionClassifier.load(small_bundle)
     card = benchmark.make_card(classifier, Catalogue(drawn), plan, tmp_path)
     assert card["photos"] == 2
-    rows = [json.loads(x) for x in (made / benchmark.ROWS).read_text().splitlines()[1:5]]
+    rows = [
+        json.loads(x) for x in (made / benchmark.ROWS).read_text(encoding="utf-8").splitlines()[1:5]
+    ]
     expected = benchmark.summarise(rows)["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
     found = card["figures"]["placed"]["season"]["maps"]["gradcam"]["road"]["mean"]
     assert found == pytest.approx(expected, abs=1e-4)

@@ -32,16 +32,16 @@ def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
     for number in ("1,234", "0.500", "91.0", "88.2–93.8"):
         assert f'<td class="n">{number}</td>' in html
     files.write(tmp_path / "page.html", html)
-    assert (tmp_path / "page.html").read_text() == html
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == html
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_leaves_no_part_and_keeps_the_old_file(tmp_path, monkeypatch):
-    (tmp_path / "page.html").write_text("old")
+    (tmp_path / "page.html").write_text("old", encoding="utf-8")
     whole = Path.write_bytes
     monkeypatch.setattr(Path, "write_bytes", lambda p, data: p.touch() or whole(FULL, data))
     with pytest.raises(OSError, match="No space left"):
         files.write(tmp_path / "page.html", "new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
-    assert (tmp_path / "page.html").read_text() == "old"
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "old"

@@ -323,7 +323,7 @@ def _folder(catalogue: Catalogue, size: tuple[int, int], cache: Path) -> Path:
 
 def _stamp_of(folder: Path) -> str | None:
     try:
-        return json.loads((folder / "pack.json").read_text())["stamp"]
+        return json.loads((folder / "pack.json").read_text(encoding="utf-8"))["stamp"]
     except (OSError, ValueError, KeyError):
         return None
 
@@ -370,13 +370,13 @@ def _build(catalogue: Catalogue, folders: Mapping[tuple[int, int], Path], stamp:
         arrays[size].flush()
         # Written last: a pack without it, cut off by a kill, counts as absent.
         part = folder / "pack.part"
-        part.write_text(json.dumps({"stamp": stamp, "errors": errors}))
+        part.write_text(json.dumps({"stamp": stamp, "errors": errors}), encoding="utf-8")
         os.replace(part, folder / "pack.json")
 
 
 def _open(folder: Path, catalogue: Catalogue) -> Pack:
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    errors = json.loads((folder / "pack.json").read_text())["errors"]
+    errors = json.loads((folder / "pack.json").read_text(encoding="utf-8"))["errors"]
     rejected = [Rejected(p.row, p.id, errors[p.id]) for p in catalogue.products if p.id in errors]
     if not rejected:
         return Pack(pixels, catalogue.products, [])
