@@ -137,7 +137,7 @@ class FashionClassifier:
         """Predict all attributes of each photo.
 
         Args:
-            photos: bytes, paths, PIL images or arrays; see ``images.load``.
+            photos: bytes, paths, open files, PIL images or arrays; see ``images.load``.
 
         Returns:
             One dict per photo, attribute → :class:`Prediction`, in the attributes' order.
@@ -335,7 +335,9 @@ def _in_keras(loaded: bundle.Bundle) -> LinearHeads:
 
 def _as_list(photos: ImageLike | Sequence[ImageLike]) -> tuple[list[ImageLike], bool]:
     """The photos as a list, and whether it was a single one."""
-    if isinstance(photos, str | bytes | PathLike | Image.Image):
+    if isinstance(photos, str | bytes | bytearray | memoryview | PathLike | Image.Image):
+        return [photos], True  # type: ignore[list-item]
+    if images.is_open_file(photos):
         return [photos], True
     if isinstance(photos, np.ndarray) and photos.ndim < 4:
         return [photos], True

@@ -77,6 +77,7 @@ class ProductReader:
 
     Attributes:
         rejected: products whose photo cannot be used, as far as the iteration has come.
+        notes: what was to be said of photos that can be used: (id, sentence).
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ProductReader:
         self.classifier, self.catalogue, self.products = classifier, catalogue, products
         self.change, self.beside = change, beside
         self.rejected: list[Rejected] = []
+        self.notes: list[tuple[str, str]] = []
 
     def __iter__(self) -> Iterator[list[ReadProduct]]:
         starts = range(0, len(self.products), self.classifier.batch_size)
@@ -123,11 +125,13 @@ class ProductReader:
         rejected: list[Rejected] = []
         batch = self.products[start : start + self.classifier.batch_size]
         for place, product in enumerate(batch, start):
+            notes: list[str] = []
             try:
-                photo = self.catalogue.photo(product)
+                photo = self.catalogue.photo(product, notes)
             except images.ImageError as error:
                 rejected.append(Rejected(product.row, product.id, str(error)))
                 continue
+            self.notes += [(product.id, note) for note in notes]
             if self.change is not None:
                 photo = self.change(photo, place)
             canvas, box = images.letterbox(photo, self.classifier.size)

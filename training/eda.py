@@ -6,7 +6,6 @@ Writes one self-contained page (eda.html), its figures as PNGs and all numbers a
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import sys
 from collections import Counter, defaultdict
@@ -22,7 +21,6 @@ matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
-from PIL import Image
 from scipy.stats import entropy
 
 from fashion_xai.cli import schema
@@ -195,7 +193,7 @@ def photo_kinds(catalogue: Catalogue, products: Sequence[Product]) -> dict[str, 
     modes: Counter = Counter()
     formats: Counter = Counter()
     for product in ProgressBar(products, desc="looking at files", unit="photo"):
-        with Image.open(io.BytesIO(catalogue.read(product)), formats=images.FORMATS) as picture:
+        with images.open_picture(catalogue.read(product)) as picture:
             sizes[f"{picture.width}×{picture.height}"] += 1
             modes[picture.mode] += 1
             formats[str(picture.format)] += 1

@@ -60,8 +60,11 @@ class Analyses:
 
     def read(self, source: str | bytes, line: request_log.Request) -> Analysis:
         """Decode a photo and run the network, kept nowhere. Raises as :meth:`of`."""
+        notes: list[str] = []
         with line.stage("decode"):
-            photo = self.decoder.load(source)
+            photo = self.decoder.load(source, notes)
+        if notes:
+            line.facts["notes"] = notes
         line.facts["size"] = list(photo.shape[:2])
         with line.stage("network"):  # waiting for its turn included
             return cards.analyse(photo, self.batcher.read(photo))

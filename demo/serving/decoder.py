@@ -68,11 +68,12 @@ class Decoder:
         self._room_large = threading.BoundedSemaphore(large)
         self._fast, self._large = (_Lane(n, memory, seconds) for n in (workers, 1))
 
-    def load(self, source: bytes | str) -> np.ndarray:
+    def load(self, source: bytes | str, notes: list[str] | None = None) -> np.ndarray:
         """A picture as uint8 RGB (H, W, 3).
 
         Args:
             source: encoded bytes, or the path of an upload; the worker reads that itself.
+            notes: as of ``images.load``.
 
         Raises:
             ImageError: as ``images.load``, or the time or the memory was not enough.
@@ -81,11 +82,14 @@ class Decoder:
         with _place(self._room):
             if isinstance(source, str) and not Path(source).is_file():
                 raise ImageError(GONE)
-            photo = self._fast.ask(_load, source, SMALL)
-            if photo is None:
+            found = self._fast.ask(_load, source, SMALL)
+            if found is None:
                 with _place(self._room_large):
-                    photo = self._large.ask(_load, source, None)
-        assert photo is not None  # the second lane takes every size
+                    found = self._large.ask(_load, source, None)
+        assert found is not None  # the second lane takes every size
+        photo, said = found
+        if notes is not None:
+            notes += said
         return photo
 
     def warm_up(self) -> None:
@@ -152,11 +156,13 @@ def _place(room: threading.BoundedSemaphore) -> Iterator[None]:
         room.release()
 
 
-def _load(source: bytes | str, most: int | None) -> np.ndarray | None:
-    """Runs in a worker: the picture, or None where it has more pixels than this lane takes."""
+def _load(source: bytes | str, most: int | None) -> tuple[np.ndarray, list[str]] | None:
+    """Runs in a worker: the picture and what is to be said of it, or None where it has more pixels
+    than this lane takes."""
     if most is not None and images.pixels(source) > most:
         return None
-    return images.load(source)
+    notes: list[str] = []
+    return images.load(source, notes), notes
 
 
 def _confined() -> bool:

@@ -175,6 +175,9 @@ def _stream(
         bar.update(len(rejected))
         _write_part(_part(parts, number), tables, rejected, schema)
     bar.close()
+    for note in sorted({note for _, note in reader.notes}):
+        ids = sorted(i for i, said in reader.notes if said == note)
+        print(f"{len(ids):,} photos: {note} ({', '.join(ids[:5])}{' …' if ids[5:] else ''})")
     spent = time.perf_counter() - started
     return {"streaming": round(spent, 2)}
 

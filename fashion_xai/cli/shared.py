@@ -71,7 +71,10 @@ def forward_passes(
         photos = {}
         for name in batch:
             try:
-                photos[name] = images.load(name)
+                notes: list[str] = []
+                photos[name] = images.load(name, notes)
+                for note in notes:
+                    print(f"note: {name}: {note}", file=sys.stderr)
             except ImageError as error:
                 print(f"error: {name}: {error}", file=sys.stderr)
         made = dict(zip(photos, classifier.read(list(photos.values())), strict=True))

@@ -82,9 +82,10 @@ class Catalogue:
         files, name = self._photos[product.id]
         return files.read(name, limit=images.MAX_BYTES)
 
-    def photo(self, product: Product) -> np.ndarray:
-        """The photo as uint8 RGB (H, W, 3). Raises ``images.ImageError`` as ``images.load``."""
-        return images.load(self.read(product))
+    def photo(self, product: Product, notes: list[str] | None = None) -> np.ndarray:
+        """The photo as uint8 RGB (H, W, 3); ``notes`` and ``images.ImageError`` as of
+        ``images.load``."""
+        return images.load(self.read(product), notes)
 
     def stamp(self, product: Product) -> str:
         """Changes when the photo's file changes."""

@@ -12,7 +12,7 @@ import warnings
 import zlib
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, TypeGuard
 
 import cv2
 import numpy as np
@@ -32,17 +32,31 @@ MAX_PIECES = 65_536
 LONGEST = 1536
 """Pixels of the longest side from which a picture is averaged down by a whole factor."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif",
-            ".tiff")  # fmt: skip
-"""Of files in those formats."""
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif", ".avifs"),
+    "HEIF": (".heic", ".heics", ".heif", ".heifs", ".hif"),
+}
+"""Pillow's name of a format → how its files' names end. HEIF is what phones save; it needs the
+extra "formats"."""
+
+SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1",
+               b"msf1", b"heif")  # fmt: skip
+"""What an HEIF file says it is (ISO/IEC 23008-12, annex B)."""
 
 WHITE = 255
 
-ImageLike = bytes | str | PathLike | Image.Image | np.ndarray
+ImageLike = bytes | bytearray | str | PathLike | BinaryIO | Image.Image | np.ndarray
 
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, IndexError,
-           OverflowError, struct.error, zlib.error)  # fmt: skip
+           OverflowError, RuntimeError, struct.error, zlib.error)  # fmt: skip
 """What Pillow's decoders raise for damaged files."""
 
 _UPRIGHT = {
@@ -70,15 +84,18 @@ class Box(NamedTuple):
     width: int
 
 
-def load(image: ImageLike) -> np.ndarray:
+def load(image: ImageLike, notes: list[str] | None = None) -> np.ndarray:
     """Read a picture of any mode.
 
     Args:
-        image: encoded bytes, a path, a PIL image, or an array (H, W), (H, W, 1), (H, W, 3)
-            or (H, W, 4) of uint8, uint16 (0–65,535) or float (0–255).
+        image: encoded bytes, a path, an open file, a PIL image, or an array (H, W), (H, W, 1),
+            (H, W, 3) or (H, W, 4) of uint8, uint16 (0–65,535) or float (0–255).
+        notes: takes what is to be said of the picture, such as that its profile is damaged.
 
     Returns:
-        uint8 RGB (H, W, 3). Transparency lies on white, EXIF rotation is applied, of an
+        uint8 (H, W, 3) in sRGB: an embedded colour profile is converted
+        (:mod:`fashion_xai.data.colour_profiles`). Transparency lies on white, EXIF rotation is
+        applied, of an
         animation the first frame is taken. A side of two times :data:`LONGEST` and more is averaged
         down by the whole factor that leaves at least ``LONGEST``, while it is decoded where the
         format allows: the network sees a tenth of that, and memory stays small.
@@ -91,19 +108,34 @@ def load(image: ImageLike) -> np.ndarray:
     >>> load(np.zeros((2, 3), np.uint8)).shape  # grey becomes RGB
     (2, 3, 3)
     """
+    notes = [] if notes is None else notes
     if isinstance(image, np.ndarray):
         image = _from_array(image)
     elif isinstance(image, bytes | bytearray | memoryview):
-        return _decode(bytes(image))
+        return _decode(bytes(image), notes)
     elif isinstance(image, str | PathLike):
-        return _decode(_read_file(Path(image)))
+        return _decode(_read_file(Path(image)), notes)
+    elif is_open_file(image):
+        return _decode(_read_open(image), notes)
     if not isinstance(image, Image.Image):
         raise TypeError(
-            "Expected an image as bytes, path, PIL image or numpy array. "
+            "Expected an image as bytes, path, open file, PIL image or numpy array. "
             f"Received: {type(image).__name__}"
         )
     _check_pixels(image)
-    return _to_rgb(image)
+    return _to_rgb(image, notes)
+
+
+def is_open_file(image: object) -> TypeGuard[BinaryIO]:
+    """Whether it is something to read from, such as a ``BytesIO``."""
+    return not isinstance(image, Image.Image) and callable(getattr(image, "read", None))
+
+
+def _read_open(file: BinaryIO) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    if not isinstance(data, bytes):
+        raise ImageError("Expected a file opened in binary mode.")
+    return data
 
 
 def letterbox(rgb: np.ndarray, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, Box]:
@@ -147,19 +179,23 @@ def _read_file(path: Path) -> bytes:
 def pixels(image: bytes | str | PathLike) -> int:
     """How many pixels an encoded picture has, from its header alone. Raises as :func:`load`."""
     data = image if isinstance(image, bytes) else _read_file(Path(image))
-    picture = _open(data)
+    picture = open_picture(data)
     return picture.width * picture.height
 
 
-def _decode(data: bytes) -> np.ndarray:
+def _decode(data: bytes, notes: list[str]) -> np.ndarray:
     with warnings.catch_warnings():
         # Our own cap decides about size; other warnings concern metadata we do not use.
         warnings.simplefilter("ignore")
-        return _to_rgb(_open(data))
+        return _to_rgb(open_picture(data), notes)
 
 
-def _open(data: bytes) -> Image.Image:
-    """A picture whose header was read, within the caps; its pixels are not decoded yet."""
+def open_picture(data: bytes) -> Image.Image:
+    """A picture whose header was read, within the caps; its pixels are not decoded yet.
+
+    Raises:
+        ImageError: as :func:`load`.
+    """
     if not data:
         raise ImageError("The file is empty; expected a photo.")
     if len(data) > MAX_BYTES:
@@ -168,17 +204,31 @@ def _open(data: bytes) -> Image.Image:
         _check_effort(data)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+                _register_heif()
+            picture = Image.open(io.BytesIO(data), formats=list(FORMATS))
     except ImageError:
         raise
     except _BROKEN as error:
         raise ImageError(
-            "This file is not a photo that can be read; expected JPEG, PNG, WebP, GIF, BMP or TIFF."
+            "This file is not a photo that can be read; expected JPEG, PNG, WebP, GIF, BMP, TIFF, "
+            "AVIF or HEIC."
         ) from error
     except Image.DecompressionBombError as error:
         raise ImageError(_too_large("more pixels")) from error
     _check_pixels(picture)
     return picture
+
+
+def _register_heif() -> None:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise ImageError(
+            'HEIC photos need: pip install "fashion-xai[formats]"; or save it as JPEG.'
+        ) from None
+    if "HEIF" not in Image.OPEN:
+        pillow_heif.register_heif_opener(thumbnails=False)
 
 
 def _check_effort(data: bytes) -> None:
@@ -211,10 +261,14 @@ def _check_pixels(picture: Image.Image) -> None:
         raise ImageError("The picture has no pixels.")
 
 
-def _to_rgb(picture: Image.Image) -> np.ndarray:
+def _to_rgb(picture: Image.Image, notes: list[str]) -> np.ndarray:
     try:
+        _scale_hole(picture)  # before anything is decoded: then a file's depth is forgotten
         turn = _UPRIGHT.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+        profile = picture.info.get("icc_profile")
         small = _averaged(picture)
+        if profile:
+            small = _in_srgb(small, profile, notes)
         if small.has_transparency_data:
             rgba = small.convert("RGBA")
             small = Image.alpha_composite(Image.new("RGBA", rgba.size, (WHITE,) * 4), rgba)
@@ -230,6 +284,28 @@ def _to_rgb(picture: Image.Image) -> np.ndarray:
         ) from error
 
 
+def _in_srgb(picture: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
+    """The picture's colours as its profile means them, its transparency as it is."""
+    from fashion_xai.data.colour_profiles import to_srgb  # few photos have one
+
+    alpha = None
+    if picture.has_transparency_data:
+        picture = picture.convert("LA" if picture.mode in ("LA", "La") else "RGBA")
+        *bands, alpha = picture.split()
+        picture = Image.merge("L" if len(bands) == 1 else "RGB", bands)
+    elif picture.mode not in ("L", "RGB", "CMYK"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    try:
+        picture = to_srgb(picture, profile)
+    except ValueError as error:
+        notes.append(str(error))
+    if alpha is None:
+        return picture
+    picture = picture.convert("RGB")
+    picture.putalpha(alpha)
+    return picture
+
+
 def _averaged(picture: Image.Image) -> Image.Image:
     """The picture in 8 bits, reduced by a whole factor where it is far larger than needed.
 
@@ -240,9 +316,11 @@ def _averaged(picture: Image.Image) -> Image.Image:
     factor = max(1, max(picture.size) // LONGEST)
     deep = picture.mode.startswith("I;16")
     if factor > 1:
+        if deep and "transparency" in picture.info:
+            picture, deep = _from_deep_grey(picture, deep), False
         if deep:
             picture = picture.convert("I")
-        elif picture.mode not in ("L", "LA", "RGB", "RGBA", "I", "F"):
+        elif picture.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "I", "F"):
             picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
         elif picture.mode in ("L", "RGB") and picture.has_transparency_data:
             picture = picture.convert("RGBA")  # one colour is the hole: it must not be averaged
@@ -252,11 +330,27 @@ def _averaged(picture: Image.Image) -> Image.Image:
 
 def _from_deep_grey(picture: Image.Image, deep: bool) -> Image.Image:
     """16-bit integers and floats → 8 bits. Pillow's own convert clips instead of scaling."""
+    hole = picture.info.get("transparency") if picture.mode.startswith("I") else None
     values = np.nan_to_num(np.asarray(picture, np.float32))
     top = 1.0 if picture.mode == "F" and values.max() <= 1 else 255.0
     if picture.mode != "F" and (deep or values.max() > 255):
         top = 65535.0
-    return Image.fromarray(np.clip(values * (255 / top), 0, 255).round().astype(np.uint8))
+    grey = np.clip(values * (255 / top), 0, 255).round().astype(np.uint8)
+    if not isinstance(hole, int):
+        return Image.fromarray(grey)
+    return Image.fromarray(np.dstack([grey, np.where(values == hole, 0, 255).astype(np.uint8)]))
+
+
+def _scale_hole(picture: Image.Image) -> None:
+    """A PNG names the colour of its holes in the bits of its file (PNG, 11.3.2.1); Pillow reads the
+    pixels in 8 bits and leaves that number as it is."""
+    hole = picture.info.get("transparency")
+    tile = getattr(picture, "tile", None)
+    raw = tile[0][3] if picture.format == "PNG" and tile else None
+    if isinstance(hole, tuple) and raw == "RGB;16B":
+        picture.info["transparency"] = tuple(level >> 8 for level in hole)
+    elif isinstance(hole, int) and raw in ("L;2", "L;4"):
+        picture.info["transparency"] = hole * (85 if raw == "L;2" else 17)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

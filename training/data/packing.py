@@ -25,7 +25,7 @@ from training.data.soft_labels import Teacher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fashion_xai"
 CHANNELS = 4
-VERSION = 2
+VERSION = 3
 """Raise it when ``images.letterbox`` or ``silhouette`` change: packs made before are rebuilt."""
 
 
