@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from demo.http_models import ExplainQuery, PredictQuery, openapi
 from demo.serving import request_log
 from demo.serving.analyses import Analyses
 from demo.serving.gate import Forwarded, Gate, Login
@@ -25,7 +26,6 @@ from demo.serving.visitors import Proxies
 from demo.views import cards
 from fashion_xai import ImageError
 from fashion_xai.data import images
-from fashion_xai.maps import methods
 from fashion_xai.models.bundle import MODEL
 from fashion_xai.viz import html
 
@@ -104,10 +104,10 @@ def options(
     async def _reply(request: Request, what: str) -> JSONResponse:
         with request_log.request(f"http {what}") as line:
             try:
-                method, pictures = _parameters(request, what)
+                query = _parameters(request, what)
                 data = await _body(request)
                 line.facts["bytes"] = len(data)
-                answer = await run_in_threadpool(_work, data, what, method, pictures, line)
+                answer = await run_in_threadpool(_work, data, what, query, line)
             except (ImageError, ValueError) as error:
                 return _refuse(line, 400, str(error))
             except QueueFull as error:
@@ -115,24 +115,30 @@ def options(
             return JSONResponse(answer)
 
     def _work(
-        data: bytes, what: str, method: str, pictures: bool, line: request_log.Request
+        data: bytes, what: str, query: ExplainQuery, line: request_log.Request
     ) -> dict[str, Any]:
         if what == "explain":
-            cards.closed_form(method)
+            cards.closed_form(query.method)
         analysis = analyses.read(data, line)
         with line.stage("answer"):
             if what == "predict":
                 return cards.answer(classifier, analysis.forward_pass)
-            maps = cards.explain(classifier, analysis, method)
+            maps = cards.explain(classifier, analysis, query.method)
             answer = cards.answer(classifier, analysis.forward_pass, maps)
-            if pictures:
+            if query.pictures:
                 for attribute, uri in cards.overlays(classifier, analysis, maps).items():
                     answer["maps"][attribute]["picture"] = uri
             return answer
 
+    schema = openapi(classifier.attributes)
+
+    async def described(request: Request) -> JSONResponse:
+        return JSONResponse(schema)
+
     return {
         "routes": [
             Route("/health", health),
+            Route("/api/openapi.json", described),
             Route("/result/{name}", result),
             Route("/result/{name}/{file}", result),
             Route("/api/predict", predict, methods=["POST"]),
@@ -161,30 +167,29 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-PARAMETERS = {"predict": (), "explain": ("method", "pictures")}
-"""Route → the names it takes in the query."""
+QUERIES: dict[str, type[PredictQuery | ExplainQuery]] = {
+    "predict": PredictQuery,
+    "explain": ExplainQuery,
+}
+"""Route → what it takes in the query."""
 
-YES_OR_NO = TypeAdapter(bool)
 
-
-def _parameters(request: Request, what: str) -> tuple[str, bool]:
-    """The method, and whether pictures are asked for.
+def _parameters(request: Request, what: str) -> ExplainQuery:
+    """The query; where the route takes none, what holds without one.
 
     Raises:
         ValueError: an unknown parameter, one given twice, or a word that is neither yes nor no.
     """
-    given, known = request.query_params.multi_items(), PARAMETERS[what]
+    given, known = request.query_params.multi_items(), [*QUERIES[what].model_fields]
     names = [name for name, _ in given]
     if wrong := [name for name in names if name not in known or names.count(name) > 1]:
         expected = f"{' and '.join(known)}, once each" if known else "none"
         raise ValueError(f"Expected parameters: {expected}. Received: {', '.join(wrong)}")
-    values = dict(given)
-    word = values.get("pictures", "false")
     try:
-        pictures = YES_OR_NO.validate_strings(word)
-    except ValidationError:
+        return ExplainQuery.model_validate_strings(dict(given))
+    except ValidationError:  # any text may name a method; only pictures can be wrong here
+        word = dict(given)["pictures"]
         raise ValueError(f"pictures: expected true or false. Received: {word!r}") from None
-    return values.get("method", methods.DEFAULT), pictures
 
 
 async def _body(request: Request) -> bytes:

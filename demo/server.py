@@ -214,6 +214,7 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     reading: Counter[str] = Counter()
     listening = Listening()
     page = build(analyses, results, audit, args.annotations, listening)
+    uploads.only_uploads(page)
     request_log.to_stderr()
     page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back
     guard = listening.guard = QueueGuard(page, reading, batch.ID)

@@ -52,6 +52,8 @@ async def missing(app: Any, guard: QueueGuard, folder: str, login: bool) -> list
     with tempfile.TemporaryDirectory(dir=folder) as empty:
         if not await uploads.refuses_addresses(empty):
             found.append("addresses as inputs")
+    if not uploads.refuses_paths(app.get_blocks()):
+        found.append("files of the server as inputs")
     if not guard.in_place:
         found.append("the queue")
     return found

@@ -46,6 +46,7 @@ _NAME = r"[A-Za-z0-9_.\-]{1,100}"
 
 ROUTES = (
     Route(r"/health", open=True),
+    Route(r"/api/openapi\.json"),
     Route(rf"/result/{_NAME}(/{_NAME})?"),
     Route(r"/api/(predict|explain)", _POST, PHOTO, work=True, kind="photo"),
     # The page. Where there is a log-in it is Gradio's log-in form.

@@ -55,8 +55,8 @@ LIMITS = (
 AHEAD = 4
 """Photos of a batch that are decoded and read at the same time."""
 
-Entry = tuple[Path, str]
-"""A zip and the name of a file inside it."""
+Entry = tuple[Path, zipfile.ZipInfo]
+"""A zip and a file inside it: by its place, for two may have one name."""
 
 File = tuple[str, Path | Entry]
 """A photo's name, and where it is."""
@@ -206,7 +206,7 @@ def _files(paths: Sequence[str]) -> Iterator[File]:
             )
         for entry in entries:
             if not _hidden(entry.filename):
-                yield entry.filename, (path, entry.filename)
+                yield entry.filename, (path, entry)
 
 
 def _directory(path: Path) -> int:

@@ -6,12 +6,15 @@ An attack is a function of a target that returns '' where the defence held, else
 from __future__ import annotations
 
 import io
+import json
 import threading
 import zipfile
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import httpx
 from gradio_client import Client, handle_file
@@ -112,6 +115,25 @@ def addresses(t: Target) -> str:
             if t.join(event, data, f"address-{name}").status_code == 200:
                 t.answer(f"address-{name}")
         return f"the server asked for {asked}" if asked else ""
+
+
+@attack("5b files of the server, by their paths")
+def paths(t: Target) -> str:
+    photo = str(Path(__file__).resolve().parents[2] / "demo/examples/navy-blue-shirt.png")
+    inside = f"data:image/jpeg;base64,{b64encode(good()).decode()}"
+    own = ({"path": photo}, {"path": photo, "meta": {"_type": "x"}}, photo,
+           {"path": photo, "meta": {"_type": "gradio.FileData"}},
+           {"path": "demo/examples/navy-blue-shirt.png"}, {"path": f"/proc/self/cwd/{photo}"},
+           {"path": None, "url": inside})  # fmt: skip
+    for number, given in enumerate(own):
+        inputs = {"predict": [given], "explain": [given, "gradcam"], "batch": [[given]]}
+        for name, data in inputs.items():
+            session = f"path-{number}-{name}"
+            if t.join(t.event(name), data, session).status_code != 200:
+                continue
+            if '"label"' in json.dumps(t.answer(session)):
+                return f"{name} opened {given}"
+    return ""
 
 
 @attack("6 bodies of 300 MB that are no files")
