@@ -9,7 +9,7 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-audit bench-demo attack soak audit-deps eda train \
+.PHONY: help setup demo test fuzz lint bench bench-audit bench-demo attack soak audit-deps eda train \
 	evaluate audit space clean
 
 help: ## show this list
@@ -40,6 +40,9 @@ demo: $(SERVING) ## serve the demo; ARGS="--help" lists --port, --share, --data,
 
 test: $(DEV) ## run all tests; ARGS="-k catalogue" picks some
 	@exec $(PY) -m pytest $(ARGS)
+
+fuzz: $(DEV) ## random tables, broken zips and photos, odd forms, some minutes; FUZZ_EXAMPLES=300
+	@exec $(PY) -m pytest tests/fuzz -o python_files='fuzz_*.py' -o python_functions='fuzz_*' $(ARGS)
 
 lint: $(DEV) ## ruff and mypy
 	$(PY) -m ruff check .

@@ -145,6 +145,8 @@ def parse(data: bytes, columns: Columns) -> Rows:
         delimiter, first = named[1], first + 1
     header, end, _ = _record(lines, first, delimiter, None)
     header = [name.strip() for name in header]
+    named_id = next(iter(columns.needed), "")
+    identity = header.index(named_id) if named_id in header else 0
     rows = Rows(header, [], [], _format(encoding, delimiter))
     surplus: list[tuple[int, list[str]]] = []
     at = end
@@ -153,7 +155,7 @@ def parse(data: bytes, columns: Columns) -> Rows:
         if not lines[at].strip():
             at += 1
             continue
-        row, at, fault = _record(lines, start, delimiter, header)
+        row, at, fault = _record(lines, start, delimiter, header, identity)
         number = start + 1
         if fault or len(row) < len(header):
             reason = fault or f"expected {len(header)} columns, received {len(row)}"
@@ -185,9 +187,10 @@ def _delimiter(line: str, needed: Sequence[str]) -> str:
 
 
 def _record(
-    lines: Sequence[str], start: int, delimiter: str, header: Sequence[str] | None
+    lines: Sequence[str], start: int, delimiter: str, header: Sequence[str] | None, at: int = 0
 ) -> tuple[list[str], int, str]:
-    """The row that begins at a line, the line after it, and why it cannot be read ('' if it can).
+    """The row that begins at a line, the line after it, and why it cannot be read ('' if it can);
+    ``at`` is the place of the id.
 
     A quoted cell may go over several lines; a stray quote must not swallow rows.
     """
@@ -207,7 +210,10 @@ def _record(
         return row, start + 1, ""
     if row and (header is None or len(row) == len(header)):
         end = start + reader.line_num
-        if not any(_looks_like(line, each, delimiter) for each in lines[start + 1 : end]):
+        first, *swallowed = (
+            _may_be_row(each, row[at], delimiter, len(row)) for each in lines[start:end]
+        )
+        if not (first and any(swallowed)):
             return row, end, ""
     escaped = _strict(line, delimiter, escapechar="\\") if '\\"' in line else None
     if escaped and header and len(escaped) == len(header):
@@ -228,14 +234,15 @@ def _strict(line: str, delimiter: str, escapechar: str | None = None) -> list[st
         return None
 
 
-def _looks_like(row: str, other: str, delimiter: str) -> bool:
-    """Whether a line may be a row of its own: as many cells, and a first one of the same make."""
+def _may_be_row(line: str, identity: str, delimiter: str, width: int) -> bool:
+    """Whether a line may be a row of its own: it has as many cells as the header, one of them of
+    the same make as an id."""
 
-    def make(line: str) -> str:
-        cell = line.split(delimiter, 1)[0].strip().strip('"')
-        return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", cell))
+    def make(cell: str) -> str:
+        return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", cell.strip().strip('"')))
 
-    return other.count(delimiter) >= row.count(delimiter) > 0 and make(row) == make(other)
+    cells = line.split(delimiter)
+    return len(cells) >= width and make(identity) in map(make, cells)
 
 
 def _join_surplus(
@@ -244,7 +251,8 @@ def _join_surplus(
     """Rows with too many cells: the surplus is joined into the column with free text, where no
     other place explains the labels better; else the row is rejected.
 
-    The labels tell: those of rows that parse are known, and a shifted cell is none of them.
+    The labels tell: those of rows that parse are known, and a shifted cell is none of them. A last
+    column that nothing says is free text needs all of them known, and no other place as good.
     """
     if not surplus:
         return
@@ -252,6 +260,7 @@ def _join_surplus(
     at = _text_column(header, columns)
     sure = at is not None and header[at] in (columns.text, columns.usual_text)
     labels = [i for i, name in enumerate(header) if name in columns.labels]
+    needed = [i for i, name in enumerate(header) if name in columns.needed]
     known: dict[int, set[str]] = defaultdict(set)
     for _, cells in rows.cells:
         for i in labels:
@@ -263,11 +272,16 @@ def _join_surplus(
 
     def fit(row: list[str], place: int) -> int:
         whole = joined(row, place)
-        return sum(whole[i].strip() in known[i] for i in labels)
+        return sum(whole[i].strip() in known[i] - {""} for i in labels)
+
+    def explained(row: list[str], at: int) -> bool:
+        own = [joined(row, at)[i] for i in needed]
+        others = [p for p in range(len(header)) if [joined(row, p)[i] for i in needed] != own]
+        best = max((fit(row, p) for p in others), default=0)
+        return fit(row, at) >= best if sure else best < fit(row, at) == len(labels)
 
     for number, row in surplus:
-        best = max(fit(row, place) for place in range(len(header)))
-        if at is not None and fit(row, at) == best and (sure or best):
+        if at is not None and explained(row, at):
             rows.cells.append((number, dict(zip(header, joined(row, at), strict=True))))
         else:
             reason = (

@@ -145,17 +145,49 @@ def read_words(paths: Sequence[Path]) -> dict[str, dict[str, list[str]]]:
     words: dict[str, dict[str, list[str]]] = {}
     for path in paths:
         for word, allowed in _composed(files.read_json(path)).items():
-            sound = isinstance(allowed, dict) and all(
-                isinstance(labels, list) and labels and all(isinstance(x, str) for x in labels)
-                for labels in allowed.values()
-            )
-            if not sound:
+            if not _is_labels(allowed):
                 raise ValueError(
                     f"{path}, {word!r}: expected attributes with lists of labels, such as "
                     f'{{"articleType": ["Jeans", "Trousers"]}}. Received: {allowed!r:.100}'
                 )
             words.setdefault(word, {}).update(allowed)
     return words
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(x, str) for x in value)
+
+
+def _is_columns(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and bool(value) and all(isinstance(x, str) for x in value.values())
+    )
+
+
+def _is_labels(value: Any) -> bool:
+    """Attribute → labels, one or more."""
+    return isinstance(value, dict) and all(_is_texts(x) and x for x in value.values())
+
+
+def _is_words(value: Any) -> bool:
+    return _is_texts(value) or (isinstance(value, dict) and all(map(_is_labels, value.values())))
+
+
+_FORMS = {f.name: _is_text for f in fields(Table)} | {
+    "id": lambda value: isinstance(value, str),
+    "columns": _is_columns,
+    "words": _is_words,
+    "missing": _is_texts,
+}
+_FORMS_SAY = {f.name: "text" for f in fields(Table)} | {
+    "columns": "attribute → column",
+    "words": "paths of label maps, or word → attribute → labels",
+    "missing": "a list of words",
+}
 
 
 def _composed(value: Any) -> Any:
@@ -180,6 +212,11 @@ def read(path: Path) -> Table:
     known = {f.name for f in fields(Table)}
     if strange := sorted(set(data) - known):
         raise ValueError(f"{path}: expected {', '.join(sorted(known))}. Received: {strange}")
+    for name, value in data.items():
+        if not _FORMS[name](value):
+            raise ValueError(
+                f"{path}, {name}: expected {_FORMS_SAY[name]}. Received: {value!r:.80}"
+            )
     if isinstance(data.get("words"), list):
         data["words"] = read_words([path.parent / name for name in data["words"]])
     return Table.from_json(_composed(data))

@@ -17,6 +17,7 @@ from fashion_xai.__main__ import main
 from fashion_xai.audit import engine
 from fashion_xai.audit.results import Audit
 from fashion_xai.data.catalogue import Catalogue, CatalogueError
+from fashion_xai.data.delimited import Columns, parse
 from fashion_xai.data.schema import Table, read_words
 from fashion_xai.data.split import read_split, split_of, write_split
 from fashion_xai.models.bundle import read_card, update_card
@@ -115,6 +116,27 @@ def test_a_stray_quote_swallows_no_rows(drawn, table, tmp_path):
     rows[6][-1] = "1\\" + '" of steel'
     catalogue = Catalogue(written(drawn, tmp_path / "other", text_of(header, rows)))
     assert len(catalogue) == 24
+
+
+@pytest.mark.parametrize(
+    "text, labels, rejected",
+    [  # found by make fuzz
+        # Two stray quotes, which are a valid cell of two lines together.
+        ('colour,kind,title,id,price\nNavy Blue,Red,",1000,\nRed,Red,",1001,',
+         {"1000": "Navy Blue", "1001": "Red"}, 0),
+        ('colour,kind,title,id,price\nBlue,Red,",1000,\nRed,Red,,",1001,', {"1000": "Blue"}, 1),
+        # A cell of two lines, in a row whose second line has as many cells as the header.
+        ('title,colour,kind,id,price\n"\nsecond line",Red,Red,1000,', {"1000": "Red"}, 0),
+        ('kind,colour,title,id,price\nNavy Blue,Red,"\nsecond line",1000,', {"1000": "Red"}, 0),
+        # A comma too many before the labels, and a last column that is no text.
+        ("colour,kind,title,id,price\nRed,Red,,1000,\nRed,Red,,,1001,", {"1000": "Red"}, 1),
+        ("id,kind,title,colour,price\n1000,Red,,Red,\n1001,Red,,,Blue,", {"1000": "Red"}, 1),
+    ],
+)  # fmt: skip
+def test_what_the_fuzz_job_found(text, labels, rejected):
+    found = parse(text.encode(), Columns(("id", "colour", "kind"), ("colour", "kind")))
+    assert {cells["id"]: cells["colour"] for _, cells in found.cells} == labels
+    assert len(found.rejected) == rejected
 
 
 def test_backslashes_before_quotes(drawn, table, tmp_path):
