@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from fashion_xai.data import accepted
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +31,11 @@ def test_the_library_snippet_prints_what_stands_below_it(monkeypatch):
     found = run(snippet("From Python", "python")).splitlines()
     assert found[:2] == printed[:2]
     assert float(found[2]) == pytest.approx(float(printed[2]), abs=1e-3)
+
+
+def test_the_table_of_what_is_read_is_the_codes():
+    between = README.split(accepted.BEGIN)[1].split(accepted.END)[0]
+    assert between.strip() == accepted.markdown(), "python -m fashion_xai.data.accepted prints it"
 
 
 def test_the_snippet_for_ones_own_model_runs_as_it_stands():
