@@ -46,6 +46,7 @@
       image.addEventListener("load", later, { once: true });
       return;
     }
+    previews();
     const width = image.naturalWidth, height = image.naturalHeight;
     const views = [...document.querySelectorAll("canvas.view")];
     for (const canvas of views) {
@@ -110,6 +111,20 @@
       bare(e, !canvas.dataset.bare);
     }
   });
+
+  // A format that the browser cannot show, such as HEIC: the preview takes what the server decoded.
+  function previews() {
+    const decoded = photo();
+    for (const image of document.querySelectorAll("#photo img")) {
+      const own = image.dataset.decoded === image.src;
+      const broken = image.complete && image.src && !image.naturalWidth && !own;
+      if (broken && decoded) {
+        image.dataset.decoded = decoded.src;
+        image.src = decoded.src;
+      }
+    }
+  }
+  document.addEventListener("error", (e) => e.target.closest?.("#photo") && later(), true);
 
   window.fashion = {
     opacity: (percent) => { look.opacity = percent / 100; later(); },

@@ -134,6 +134,22 @@ def test_wrong_use_is_answered_in_words(tmp_path):
     assert "no card.json" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["heic", "avif"])
+def test_a_photo_as_phones_save_it_is_read_and_shown(browser, url, dress, tmp_path, kind):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    file = tmp_path / f"dress.{kind}"
+    Image.open(dress).convert("RGB").save(file, quality=90)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", str(file))
+    page.wait_for_selector(".card canvas.view[data-painted]", timeout=60_000)
+    shown = "() => [...document.querySelectorAll('#photo img')].every(i => i.naturalWidth > 0)"
+    page.wait_for_function(shown, timeout=10_000)  # Chromium itself shows no HEIC
+    page.close()
+
+
 def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     browser, url, shipped, dress, broken
 ):
