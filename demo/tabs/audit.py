@@ -104,8 +104,8 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
         f = read(values)
         picture, names = view.matrix(audit, f, bool(by_rate))
         cells = view.pairs_table(view.pairs(audit, f))
-        if picture is None and not view.rows(audit, f).any():
-            gr.Info("No product passes these filters.")
+        if picture is None and (why := view.why_nothing(audit, f)):
+            gr.Info(why)
         return picture, names, cells, view.worst_slices(audit, f)
 
     def issues(head, state):

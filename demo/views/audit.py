@@ -121,6 +121,13 @@ def pairs_table(found: pd.DataFrame) -> list[list[object]]:
     ]
 
 
+def why_nothing(audit: Audit, f: Filters) -> str:
+    """Why there is nothing to show, in a sentence; '' where products pass and none is an error."""
+    if not audit.summary["heads"][f.head]["labelled"]:
+        return f"{f.head}: – (no product has a label)"
+    return "" if rows(audit, f).any() else "No product passes these filters."
+
+
 def matrix(audit: Audit, f: Filters, rate: bool) -> tuple[np.ndarray | None, list[str]]:
     """The errors' matrix as a picture and its labels, in order; None where there is no error."""
     true, predicted = confusions.labelled_predictions(audit.table[rows(audit, f)], f.head)
@@ -269,6 +276,8 @@ def about(audit: Audit, file: Path | None) -> Markup:
     """What is open, and what cannot be done as the server was started."""
     side = f" of the {audit.summary['split']} split" if audit.summary["split"] else ""
     parts = [f"{audit.summary['audited']:,} products{side}."]
+    if bare := [h for h, x in audit.summary["heads"].items() if not x["labelled"]]:
+        parts.append(f"No product has a label of {', '.join(bare)}.")
     if not audit.has_photos:
         parts.append(
             "The photos are not here: maps take their place. Start the server with --data "

@@ -4,6 +4,7 @@ folder, or Parquet with the photos inside."""
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -186,8 +187,9 @@ def _completed(table: Table, header: Sequence[str], inside: Sequence[str], lenie
 def _check(where: str, header: Sequence[str], table: Table) -> None:
     missing = [name for name in table.needed if name not in header]
     if missing:
-        hint = ""
-        if set(missing) <= set(table.columns.values()) and len(missing) < len(table.columns):
+        hint = _renamed(header, table)
+        labels = set(table.columns.values())
+        if not hint and set(missing) <= labels and len(missing) < len(table.columns):
             there = [a if a == c else f"{a}={c}" for a, c in table.columns.items() if c in header]
             hint = f". Without: --columns {','.join(there)}"
         raise CatalogueError(
@@ -197,6 +199,22 @@ def _check(where: str, header: Sequence[str], table: Table) -> None:
     twice = [name for name in table.needed if list(header).count(name) > 1]
     if twice:
         raise CatalogueError(f"{where}, row 1: column {', '.join(twice)} is there twice.")
+
+
+def _renamed(header: Sequence[str], table: Table) -> str:
+    """The flags that name columns which differ in case, spaces or the like only; '' for none."""
+
+    def bare(name: str) -> str:
+        return re.sub(r"[\W_]+", "", name).casefold()
+
+    alike = {bare(name): name for name in header}
+    found = {a: alike.get(bare(c)) for a, c in table.columns.items()}
+    identity = alike.get(bare(table.id))
+    if not identity or (table.label is None and None in found.values()):
+        return ""
+    pairs = ",".join(a if a == c else f"{a}={c}" for a, c in found.items())
+    columns = f" --columns {shlex.quote(pairs)}" if table.label is None else ""
+    return f". Perhaps: --id-column {shlex.quote(identity)}{columns}"
 
 
 def _class_folders(source: Source, at: str, table: Table) -> Layout:

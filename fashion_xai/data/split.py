@@ -93,10 +93,10 @@ def split_of(path: Path, products: Sequence[Product]) -> tuple[dict[str, str], s
         return split, ""
     common = sum(product.id in rows for product in products)
     if not common:
-        return {}, f"{path.name} names none of these products: none is said to be trained on."
+        return {}, f"{path.name} names none of these products: none counts as trained on."
     return {}, (
         f"{path.name} is the split of another catalogue: of {common:,} products with the same id "
-        f"{sum(alike):,} have the same labels. None is said to be trained on."
+        f"{sum(alike):,} have the same labels. None counts as trained on."
     )
 
 

@@ -1,7 +1,9 @@
 """A table is described once, in whatever form it comes, and every command honours it."""
 
+import argparse
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import pytest
 from PIL import Image
 
 from demo import server
+from demo.views import audit as view
 from fashion_xai.__main__ import main
+from fashion_xai.audit import engine
 from fashion_xai.audit.results import Audit
 from fashion_xai.cli import schema as flags
 from fashion_xai.data.catalogue import Catalogue, CatalogueError
@@ -357,6 +361,19 @@ def test_other_spellings_are_named_before_the_work_and_mapped(
     assert list(Audit(again).table["articleType_true"]) == usual
 
 
+def test_columns_spelt_otherwise_are_suggested(drawn, table, tmp_path):
+    header, rows = table
+    spelt = ["ID", "Gender", "master_category", "Sub Category", "articletype", *header[5:]]
+    data = shop(drawn, tmp_path / "shop", spelt, rows)
+    with pytest.raises(CatalogueError, match="Perhaps: --id-column ID --columns ") as caught:
+        Catalogue(data)
+    words = shlex.split(str(caught.value).split("Perhaps: ")[1])
+    parser = argparse.ArgumentParser()
+    flags.add_arguments(parser)
+    described = flags.from_arguments(parser.parse_args(words))
+    assert same_as(drawn, Catalogue(data, table=described))
+
+
 def test_every_command_takes_the_same_flags():
     for command in (
         ["-m", "fashion_xai", "audit"],
@@ -402,3 +419,15 @@ def test_a_photo_in_memory_only_is_read_by_threads_at_once(drawn, tmp_path):
         order = [*range(60)] * 5
         found = list(pool.map(lambda n: catalogue.read(catalogue.products[n]), order))
     assert found == [buffers[n] for n in order]
+
+
+def test_the_audit_tab_says_which_heads_have_no_labels(drawn, small, tmp_path):
+    engine.run(small, Catalogue(drawn, table=Table(columns={"season": "season"})), tmp_path / "a")
+    opened = Audit(tmp_path / "a")
+    said = str(view.about(opened, None))
+    assert "No product has a label of gender, masterCategory, subCategory, articleType" in said
+    bare = view.Filters("gender")
+    assert view.why_nothing(opened, bare) == "gender: – (no product has a label)"
+    assert view.matrix(opened, bare, False)[0] is None and not len(view.pairs(opened, bare))
+    assert not view.why_nothing(opened, view.Filters("season"))
+    assert view.traits(opened) and "No slice" in str(view.worst_slices(opened, bare))
