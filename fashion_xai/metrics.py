@@ -81,6 +81,32 @@ def confidences(
     return probabilities[known][np.arange(known.sum()), answers], answers == truth[known]
 
 
+def at_precision(confidence: np.ndarray, right: np.ndarray, wanted: float) -> tuple[float, float]:
+    """The lowest threshold from which answers are right as often as wanted, and the share of all
+    answers at or above it (selective classification: Geifman & El-Yaniv 2017, arXiv:1705.08500).
+
+    Args:
+        confidence: (n,) in 0–1.
+        right: bool (n,).
+        wanted: precision, 0–1.
+
+    Returns:
+        Threshold and coverage; 2 and 0 where no threshold reaches it.
+
+    >>> at_precision(np.array([0.9, 0.8, 0.7, 0.6]), np.array([1, 1, 0, 1], bool), 0.75)
+    (0.6, 1.0)
+    """
+    order = np.argsort(-confidence, kind="stable")
+    sorted_by = confidence[order]
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    # A threshold takes all answers of its confidence, never some of them.
+    whole = np.append(sorted_by[1:] < sorted_by[:-1], True)
+    reached = np.flatnonzero((precision >= wanted) & whole)
+    if not len(reached):
+        return 2.0, 0.0
+    return float(sorted_by[reached[-1]]), float((reached[-1] + 1) / len(order))
+
+
 def ece(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error, 0–1 (Guo et al. 2017, equation 3): equal-width bins.
 

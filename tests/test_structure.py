@@ -68,6 +68,7 @@ WINGS = (
     "viz",
     "classifier",
     "inference",
+    "batch_prediction",
     "trust",
     "audit",
     "cli",

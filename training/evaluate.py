@@ -188,6 +188,11 @@ def measure(classifier: FashionClassifier, predictions: LabelledPredictions) -> 
     }
 
 
+PRECISIONS = (0.8, 0.9, 0.95, 0.98, 0.99)
+"""For which a threshold is kept: of the validation split they are what ``predict --precision`` goes
+by."""
+
+
 def measure_head(predictions: LabelledPredictions, attribute: str) -> dict[str, Any]:
     """The figures of one head."""
     rows = predictions.truth[attribute] >= 0  # a bootstrap sample must not miss them all
@@ -204,6 +209,11 @@ def measure_head(predictions: LabelledPredictions, attribute: str) -> dict[str, 
         "top3": metrics.top_k(y, p, 3),
         "ece": metrics.ece(confidence, right),
         "ece_at_best": metrics.ece_at_best(confidence),
+        "precision": [
+            {"precision": wanted, "threshold": threshold, "coverage": coverage}
+            for wanted in PRECISIONS
+            for threshold, coverage in (metrics.at_precision(confidence, right, wanted),)
+        ],
         "raw": {"accuracy": metrics.accuracy(y, raw), "macro_f1": metrics.macro_f1(y, raw)},
         "products": int((y >= 0).sum()),
         "classes": len(np.unique(y[y >= 0])),
@@ -417,6 +427,7 @@ def markdown(figures: Mapping[str, Any], split: str) -> str:
         f"all {len(figures['heads'])} right: {100 * figures['all_right']:.1f} % "
         f"({100 * low:.1f}–{100 * high:.1f})",
         *_consistency_lines(figures),
+        *_precision_lines(figures["heads"]),
         *_doubt_lines(figures.get("doubted")),
         *_few_lines(figures.get("articleType_45")),
         *_word_lines(figures.get("words"), list(figures["heads"])),
@@ -439,6 +450,24 @@ def _consistency_lines(figures: Mapping[str, Any]) -> list[str]:
         f"each head alone: {raw}, all right {100 * figures['all_right_raw']:.1f} %; "
         f"{100 * figures['consistent_raw']:.1f} % of the category answers fit the taxonomy",
     ]
+
+
+def _precision_lines(heads: Mapping[str, Any]) -> list[str]:
+    """Which share of the answers is right as often as wanted."""
+    lines = [
+        "",
+        "Share of the answers % (probability from which) that are right as often as wanted:",
+        "",
+        f"| head | {' | '.join(f'{100 * p:g} %' for p in PRECISIONS)} |",
+        "|" + "---|" * (len(PRECISIONS) + 1),
+    ]
+    for name, f in heads.items():
+        cells = [
+            f"{100 * row['coverage']:.1f} ({row['threshold']:.2f})" if row["coverage"] else "–"
+            for row in f["precision"]
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
 
 
 def _doubt_lines(doubted: float | None) -> list[str]:

@@ -17,9 +17,10 @@ from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.progress import add_quiet
 
 
-def add_photos(command: argparse.ArgumentParser) -> None:
-    """The arguments of a command that is given photos."""
-    command.add_argument("images", nargs="+", metavar="IMG", help="photos: JPEG, PNG, WebP, …")
+def add_photos(command: argparse.ArgumentParser, count: str = "+") -> None:
+    """The arguments of a command that is given photos: ``"+"`` for at least one, ``"*"`` for any
+    number."""
+    command.add_argument("images", nargs=count, metavar="IMG", help="photos: JPEG, PNG, HEIC, …")
     add_bundle(command)
 
 
