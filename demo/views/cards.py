@@ -14,7 +14,7 @@ from markupsafe import Markup
 from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
 from fashion_xai.maps import methods
-from fashion_xai.models.outputs import Explanation, ForwardPass
+from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import contact_sheet, html, overlay
 
@@ -94,6 +94,7 @@ def card(classifier: FashionClassifier, e: Explanation) -> Markup:
         probability=percent(probability),
         width=f"{100 * probability:.1f}",
         others=[(label, percent(share)) for label, share in others],
+        alone=_alone(e.prediction),
         trust=_trust(classifier.bundle.trust, e),
     )
 
@@ -192,6 +193,14 @@ def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) 
     signed = e.against is not None
     drawn = overlay.blend(analysis.photo, e.heatmap, e.box, classifier.size, signed=signed)
     return html.data_uri(drawn)
+
+
+def _alone(p: Prediction) -> dict[str, str] | None:
+    """What the head would say by itself, where the category heads' joint decoding decided otherwise;
+    else the card's first answer would have a smaller number than its second without a word."""
+    if p.raw_label == p.label:
+        return None
+    return {"label": p.raw_label, "share": percent(float(p.probabilities.max()))}
 
 
 def _caption(e: Explanation) -> str:

@@ -70,6 +70,22 @@ def test_a_card_shows_the_prediction_and_the_map(small, path):
     assert cards.shown_photo(None) == ""
 
 
+def test_a_first_answer_below_the_second_is_explained(small, path):
+    """The joint decoding of the category heads may choose what its head finds less likely."""
+    analysis = analyse(small, path)
+    e = cards.explain(small, analysis)["articleType"]
+    p = e.prediction
+    order = np.argsort(-p.probabilities)
+    first, second = (p.labels[i] for i in order[:2])
+    decided = replace(p, label=second, index=int(order[1]), raw_label=first)
+    html = str(cards.card(small, replace(e, prediction=decided)))
+    share = f"{100 * p.probabilities.max():.1f} %"
+    assert f"<b>{first}</b> alone would score higher ({share})" in html
+    assert f"<b>{second}</b> is likelier" in html
+    agreed = replace(p, label=first, index=int(order[0]), raw_label=first)
+    assert "alone would score" not in str(cards.card(small, replace(e, prediction=agreed)))
+
+
 def test_another_label_gives_another_map_without_another_pass(small, path, monkeypatch):
     analysis = analyse(small, path)
     monkeypatch.setattr(small, "read", None)  # a forward pass would fail
