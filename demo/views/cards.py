@@ -196,8 +196,8 @@ def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) 
 
 
 def _alone(p: Prediction) -> dict[str, str] | None:
-    """What the head would say by itself, where the category heads' joint decoding decided otherwise;
-    else the card's first answer would have a smaller number than its second without a word."""
+    """What the head would say by itself, where the category heads' joint decoding decided
+    otherwise: the card's first answer would have a smaller number than its second, unexplained."""
     if p.raw_label == p.label:
         return None
     return {"label": p.raw_label, "share": percent(float(p.probabilities.max()))}
