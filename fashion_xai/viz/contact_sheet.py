@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import Explanation
@@ -17,6 +19,12 @@ from fashion_xai.viz import overlay
 
 COLUMNS = 4
 INCHES = 2.6
+
+LINE = 38
+"""Characters of a title's line: what has room above a map."""
+
+TICKS = 3
+"""Steps of a map's scale: more and their numbers run into each other."""
 
 
 def contact_sheet(
@@ -41,6 +49,18 @@ def contact_sheet(
     Returns:
         The sheet as encoded PNG.
     """
+    return _png(draw(photo, explanations, size, signed, one_scale, badges))
+
+
+def draw(
+    photo: np.ndarray,
+    explanations: Sequence[Explanation],
+    size: tuple[int, int],
+    signed: bool = False,
+    one_scale: bool = False,
+    badges: Sequence[str] | None = None,
+) -> Figure:
+    """The sheet as a figure; as :func:`contact_sheet`."""
     peaks = [peak_of(e, signed) for e in explanations]
     if one_scale:
         peaks = [max(peaks)] * len(peaks)
@@ -53,12 +73,15 @@ def contact_sheet(
         cells[1:], explanations, peaks, badges or [""] * len(explanations)
     ):
         cell.imshow(overlay.blend(photo, e.heatmap, e.box, size, peak=peak, signed=signed))
-        cell.set_title(caption(e) + (f"\n{badge}" if badge else ""), fontsize=8)
+        lines = [*caption(e).split("\n"), badge]
+        cell.set_title("\n".join(fill(x, LINE) for x in lines if x), fontsize=8)
         scale = Normalize(-peak if signed else 0, peak or 1)
         bar = figure.colorbar(ScalarMappable(scale, colours), ax=cell, location="bottom",
                               shrink=0.8, pad=0.01)  # fmt: skip
         bar.ax.tick_params(labelsize=6)
-    return _png(figure)
+        bar.locator = MaxNLocator(TICKS)
+        bar.update_ticks()
+    return figure
 
 
 def gallery(

@@ -1,12 +1,13 @@
 """Captions say how sure the answer is and how strong the evidence, also where there is none."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from fashion_xai import FashionClassifier
-from fashion_xai.viz.contact_sheet import caption, contact_sheet, peak_of
+from fashion_xai.viz.contact_sheet import caption, contact_sheet, draw, peak_of
 from tests import garments
 
 
@@ -42,3 +43,31 @@ def test_a_sheet_of_maps_without_evidence_can_be_drawn(explained):
     empty = [with_map(e, np.zeros((3, 2))) for e in maps.values()]
     data = contact_sheet(photo, empty, classifier.size, one_scale=True)
     assert data.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("peak", [0.0087, 0.0182, 3.14159, 4321.0])
+@pytest.mark.parametrize("shape", [(400, 300), (300, 400)])
+def test_no_words_overlap_or_are_cut(explained, peak, shape):
+    """Long labels, badges and rivals; the drawn boxes of all texts are compared."""
+    classifier, _, maps = explained
+    photo = garments.draw("bag", size=shape)
+    long = [
+        dataclasses.replace(
+            with_map(e, [[peak, 0.0], [-peak / 7, peak / 2]]), target="Fragrance Gift Set (Women)",
+            against="Water Bottle and Lunch Box",
+        )
+        for e in maps.values()
+    ]  # fmt: skip
+    badges = ["trust: beats 1 of 5 controls placed, 1 of 5 centred"] * len(long)
+    figure = draw(photo, long, classifier.size, badges=badges)
+    figure.canvas.draw()
+    titles = [a.title.get_window_extent() for a in figure.axes if a.title.get_text()]
+    whole = figure.bbox
+    assert len(titles) == 7
+    for n, box in enumerate(titles):
+        assert box.x0 >= 0 and box.x1 <= whole.x1 and box.y1 <= whole.y1
+        assert not any(box.overlaps(other) for other in titles[n + 1 :])
+    for bar in figure.axes:
+        shown = [t.get_window_extent() for t in bar.get_xticklabels() if t.get_text()]
+        inside = sorted((b.x0, b.x1) for b in shown if b.x1 > b.x0)
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(inside)), bar
