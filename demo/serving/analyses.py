@@ -67,7 +67,7 @@ class Analyses:
             line.facts["notes"] = notes
         line.facts["size"] = list(photo.shape[:2])
         with line.stage("network"):  # waiting for its turn included
-            return cards.analyse(photo, self.batcher.read(photo))
+            return cards.analyse(photo, self.batcher.read(photo), notes)
 
     def sweep(self) -> None:
         """Forget what is too old."""

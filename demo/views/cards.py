@@ -32,15 +32,17 @@ class Analysis:
     Args:
         photo: uint8 RGB, at most SIDE pixels long.
         forward_pass: what every card and every other label's map is computed from.
+        notes: what is to be said of the photo, as of ``images.load``.
     """
 
     photo: np.ndarray
     forward_pass: ForwardPass
+    notes: tuple[str, ...] = ()
 
 
-def analyse(photo: np.ndarray, forward_pass: ForwardPass) -> Analysis:
+def analyse(photo: np.ndarray, forward_pass: ForwardPass, notes: Sequence[str] = ()) -> Analysis:
     """What is kept of a photo and its forward pass: nothing of others read beside it."""
-    return Analysis(_shrink(photo), forward_pass.alone())
+    return Analysis(_shrink(photo), forward_pass.alone(), tuple(notes))
 
 
 def explain(
@@ -144,10 +146,12 @@ def message(text: str) -> Markup:
 
 
 def doubt(classifier: FashionClassifier, analysis: Analysis) -> Markup:
-    """A sentence where the photo hardly looks like one product, else ''."""
+    """What to take the answers with: a sentence where the photo hardly looks like one product, or
+    where something in its file was ignored; else ''."""
+    says = [f"The photo: {note}." for note in analysis.notes]
     if classifier.is_one_product(analysis.forward_pass) is False:
-        return message("Not sure this is one product: take the answers with doubt.")
-    return Markup()
+        says.append("Not sure this is one product: take the answers with doubt.")
+    return message(" ".join(says))
 
 
 def answer(

@@ -199,6 +199,14 @@ def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path
     assert cards.answer(small, analysis.forward_pass)["one_product"] is None
 
 
+def test_what_was_ignored_in_the_file_is_said(small, path):
+    analysis = analyse(small, path)
+    noted = replace(analysis, notes=("its colour profile is damaged and was ignored",))
+    says = str(cards.doubt(small, noted))
+    assert "The photo: its colour profile is damaged and was ignored." in says
+    assert says != str(cards.doubt(small, analysis))
+
+
 def test_six_cards_cost_one_call_and_the_api_none_more(small, path, monkeypatch):
     """The category heads are decoded once and each map is made once, pictures included."""
     analysis, calls = analyse(small, path), Counter()
