@@ -6,10 +6,10 @@ import shutil
 import struct
 import subprocess
 import sys
+import types
 import zipfile
 import zlib
 
-import inflate64
 import pytest
 
 from fashion_xai.__main__ import main
@@ -38,14 +38,34 @@ def patched(file, change):
     return file
 
 
-def deflate64_zip(folder, to):
-    """As Windows' Explorer packs what is larger than 2 GB."""
+def stored(data):
+    """Blocks without compression: the same in Deflate and Deflate64 (RFC 1951, 3.2.4)."""
+    blocks = [data[n : n + 65_535] for n in range(0, max(len(data), 1), 65_535)]
+    return b"".join(
+        bytes([n == len(blocks) - 1]) + struct.pack("<2H", len(b), len(b) ^ 0xFFFF) + b
+        for n, b in enumerate(blocks)
+    )
+
+
+def zeros(data):
+    """One block by fixed codes: a zero, and all others as one match of it at distance 1.
+    Deflate64's code 285 has 16 bits for its length where Deflate's means 258 (APPNOTE 5.5)."""
+    assert not any(data) and 4 <= len(data) <= 65_539
+    bits = "1" + "10"  # the last block, fixed codes; numbers begin with their lowest bit
+    bits += "00110000"  # the literal 0; codes begin with their highest bit
+    bits += "11000101" + f"{len(data) - 1 - 3:016b}"[::-1]  # code 285 and its length less 3
+    bits += "00000" + "0000000"  # distance 1, the end
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[n : n + 8][::-1], 2) for n in range(0, len(bits), 8))
+
+
+def deflate64_zip(folder, to, packings=types.MappingProxyType({})):
+    """As Windows' Explorer packs what is larger than 2 GB, in blocks that are stored."""
     local, central = b"", b""
     count = 0
     for path in sorted(folder.rglob("*.*")):
         name, data = path.relative_to(folder).as_posix().encode(), path.read_bytes()
-        packer = inflate64.Deflater()
-        packed = packer.deflate(data) + packer.flush()
+        packed = packings.get(name, stored)(data)
         facts = struct.pack("<3H2H3I2H", 21, 0, 9, 0, 33, zlib.crc32(data), len(packed), len(data),
                             len(name), 0)  # fmt: skip
         central += b"PK\x01\x02" + struct.pack("<H", 21) + facts + struct.pack(
@@ -72,6 +92,17 @@ def test_deflate64(drawn, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "inflate64", None)
     with pytest.raises(CatalogueError, match=r"packed with Deflate64.*fashion-xai\[formats\]"):
         Catalogue(file)
+
+
+def test_what_only_deflate64_can_say(drawn, tmp_path):
+    """A match of 60,000 bytes, by the specification; Deflate itself reads the stream otherwise."""
+    data = shutil.copytree(drawn, tmp_path / "shop")
+    (data / "zeros.bin").write_bytes(bytes(60_001))
+    file = deflate64_zip(data, tmp_path / "a.zip", {b"zeros.bin": zeros})
+    assert len(zeros(bytes(60_001))) < 10
+    assert sources.open_source(file).read("zeros.bin") == bytes(60_001)
+    with pytest.raises(zlib.error):
+        zlib.decompress(zeros(bytes(60_001)), -15)
 
 
 def test_damaged_deflate64(drawn, tmp_path):
