@@ -1,4 +1,7 @@
-"""Nothing degenerate ends a run: single labels, dead links, one picture for thousands."""
+"""Nothing degenerate ends a run: single labels, dead links, one picture for thousands.
+
+A label whose last occurrence is corrected away: ``tests/training/test_corrections.py``.
+"""
 
 import csv
 import os
