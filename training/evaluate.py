@@ -454,20 +454,21 @@ def _consistency_lines(figures: Mapping[str, Any]) -> list[str]:
 
 def _precision_lines(heads: Mapping[str, Any]) -> list[str]:
     """Which share of the answers is right as often as wanted."""
-    lines = [
-        "",
-        "Share of the answers % (probability from which) that are right as often as wanted:",
-        "",
-        f"| head | {' | '.join(f'{100 * p:g} %' for p in PRECISIONS)} |",
-        "|" + "---|" * (len(PRECISIONS) + 1),
-    ]
-    for name, f in heads.items():
-        cells = [
+    rows = {
+        name: [
             f"{100 * row['coverage']:.1f} ({row['threshold']:.2f})" if row["coverage"] else "–"
             for row in f["precision"]
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return [*lines, ""]
+        for name, f in heads.items()
+    }
+    says = "Share of the answers % (probability from which) that are right as often as wanted:"
+    return [*_table(says, ["head", *(f"{100 * p:g} %" for p in PRECISIONS)], rows), ""]
+
+
+def _table(says: str, header: Sequence[str], rows: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence and, below it, a row of cells for each name."""
+    lines = ["", says, "", f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
+    return lines + [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items()]
 
 
 def _doubt_lines(doubted: float | None) -> list[str]:
@@ -490,21 +491,17 @@ def _word_lines(words: Mapping[str, Any] | None, heads: Sequence[str]) -> list[s
     if not words:
         return []
     heads = [a for a in heads if any(a in row for row in words.values())]
-    lines = [
-        "",
-        "Share of allowed answers % (95 %, products) by the catalogue's own words:",
-        "",
-        f"| word | {' | '.join(heads)} |",
-        "|" + "---|" * (len(heads) + 1),
-    ]
-    for word, row in words.items():
-        cells = [
+    rows = {
+        word: [
             f"{100 * row[a]['accuracy']:.1f} ({_span(row[a])}, {row[a]['products']})"
             if a in row
             else "–"
             for a in heads
         ]
-        lines.append(f"| {word} | {' | '.join(cells)} |")
+        for word, row in words.items()
+    }
+    says = "Share of allowed answers % (95 %, products) by the catalogue's own words:"
+    lines = _table(says, ["word", *heads], rows)
     for a in heads:
         shares = [row[a]["accuracy"] for row in words.values() if a in row]
         lines.append(f"\n{a}, mean of {len(shares)} words: {100 * float(np.mean(shares)):.1f} %")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import fill
+from typing import ParamSpec
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +18,8 @@ from fashion_xai.maps import methods
 from fashion_xai.models.outputs import Explanation
 from fashion_xai.viz import overlay
 
+P = ParamSpec("P")
+
 COLUMNS = 4
 INCHES = 2.6
 
@@ -27,14 +30,14 @@ TICKS = 3
 """Steps of a map's scale: more and their numbers run into each other."""
 
 
-def contact_sheet(
+def draw(
     photo: np.ndarray,
     explanations: Sequence[Explanation],
     size: tuple[int, int],
     signed: bool = False,
     one_scale: bool = False,
     badges: Sequence[str] | None = None,
-) -> bytes:
+) -> Figure:
     """The photo, then one labelled overlay per map, each with its scale.
 
     Args:
@@ -47,20 +50,8 @@ def contact_sheet(
         badges: a line under each map's caption, such as ``trust_card.badge``; '' for none.
 
     Returns:
-        The sheet as encoded PNG.
+        The sheet; :func:`contact_sheet` is the same as encoded PNG.
     """
-    return _png(draw(photo, explanations, size, signed, one_scale, badges))
-
-
-def draw(
-    photo: np.ndarray,
-    explanations: Sequence[Explanation],
-    size: tuple[int, int],
-    signed: bool = False,
-    one_scale: bool = False,
-    badges: Sequence[str] | None = None,
-) -> Figure:
-    """The sheet as a figure; as :func:`contact_sheet`."""
     peaks = [peak_of(e, signed) for e in explanations]
     if one_scale:
         peaks = [max(peaks)] * len(peaks)
@@ -128,6 +119,19 @@ def _png(figure: Figure, dpi: int = 110) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def _encoded(drawing: Callable[P, Figure]) -> Callable[P, bytes]:
+    """The same function, whose picture comes as encoded PNG."""
+
+    def encoded(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        return _png(drawing(*args, **kwargs))
+
+    return encoded
+
+
+contact_sheet = _encoded(draw)
+"""As :func:`draw`; the sheet as encoded PNG."""
 
 
 def peak_of(e: Explanation, signed: bool) -> float:
