@@ -17,14 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import Timeout
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import files
-from fashion_xai.data.catalogue import Catalogue, Product, Rejected
+from fashion_xai.data.catalogue import Catalogue, Rejected
 from fashion_xai.inference import ProductReader, ReadProduct
 from fashion_xai.models.bundle import MODEL
 from fashion_xai.progress import ProgressBar
@@ -126,7 +125,8 @@ def _run(
     number = len(_finished(parts))
     while chunk := list(islice(batches, size)):
         read = [one for batch in chunk for one in batch]
-        rows = _rows(classifier, read, sure) + [_problem(r) for r in reader.rejected]
+        rows = [_row(classifier, one, sure) for one in read]
+        rows += [_problem(r) for r in reader.rejected]
         reader.rejected.clear()
         _write(parts / f"{number:06}.parquet", rows, schema)
         number += 1
@@ -184,43 +184,19 @@ def _ids(part: Path) -> list[str]:
     return pq.read_table(part, columns=["id"])["id"].to_pylist()
 
 
-def _rows(
-    classifier: FashionClassifier, read: Sequence[ReadProduct], sure: Mapping[str, Threshold]
-) -> list[dict[str, Any]]:
-    if not read:
-        return []
-    passes = [one.forward_pass for one in read]
-    logits = {h: np.stack([f.logits[h] for f in passes]) for h in classifier.attributes}
-    pooled = np.stack([f.pooled for f in passes])
-    probabilities = classifier.decoder.probabilities(logits)
-    predicted = classifier.decoder.labels(probabilities)
-    one_product = classifier.are_one_product(pooled, logits)
-    return [
-        _row(classifier, one.product, n, probabilities, predicted, one_product[n], sure)
-        for n, one in enumerate(read)
-    ]
-
-
 def _row(
-    classifier: FashionClassifier,
-    product: Product,
-    n: int,
-    probabilities: Mapping[str, np.ndarray],
-    predicted: Mapping[str, np.ndarray],
-    one_product: bool | None,
-    sure: Mapping[str, Threshold],
+    classifier: FashionClassifier, one: ReadProduct, sure: Mapping[str, Threshold]
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": product.id, "row": product.row, "one_product": one_product}
-    for head in classifier.attributes:
-        labels, p = classifier.vocabulary.labels[head], probabilities[head][n]
-        answer = int(predicted[head][n])
-        order = [answer, *(i for i in np.argsort(-p, kind="stable") if i != answer)][:3]
+    one_product = classifier.is_one_product(one.forward_pass)
+    row: dict[str, Any] = {"id": one.product.id, "row": one.product.row, "one_product": one_product}
+    for head, p in classifier.predictions(one.forward_pass).items():
+        top = p.top(3)
         row |= {
-            head: labels[answer],
-            f"{head}_probability": float(p[answer]),
-            f"{head}_review": head in sure and float(p[answer]) < sure[head].probability,
-            f"{head}_top3": [labels[i] for i in order],
-            f"{head}_top3_probabilities": [float(p[i]) for i in order],
+            head: p.label,
+            f"{head}_probability": p.probability,
+            f"{head}_review": head in sure and p.probability < sure[head].probability,
+            f"{head}_top3": [label for label, _ in top],
+            f"{head}_top3_probabilities": [share for _, share in top],
         }
     unsure = any(row[f"{head}_review"] for head in sure)
     return {**row, "review": unsure or one_product is False}
