@@ -45,6 +45,7 @@ from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.cli.streams import print_anything
 from fashion_xai.data import images
 from fashion_xai.data.schema import Table
+from fashion_xai.data.sources import location
 
 STYLE = Path(__file__).resolve().parent / "static" / "style.css"
 SESSIONS = 20
@@ -97,9 +98,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     add("--bundle", type=Path, help="folder of a trained bundle (default: the one that ships)")
     add(
         "--data",
-        type=Path,
+        type=location,
         default=os.environ.get("FASHION_DATA"),
-        help="folder or zip of the catalogue, for the photos of the audit (default: $FASHION_DATA)",
+        help="folder, zip, table or address of the catalogue, for the audit's photos (default: "
+        "$FASHION_DATA)",
     )
     add("--audit", type=Path, help="folder of an audit of your own (default: the one that ships)")
     add(

@@ -1,8 +1,7 @@
 """Attributes of a whole catalogue, with or without labels: a row a product, and which answers a
 person should look at.
 
-Products are read in parts that are kept on disk: a killed run goes on where it stopped, by the ids
-that are written already.
+Products are read by an engine of :mod:`fashion_xai.engines`: a killed run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -10,10 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,13 +19,13 @@ from filelock import Timeout
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import files
-from fashion_xai.data.catalogue import Catalogue, Rejected
-from fashion_xai.inference import ProductReader, ReadProduct
+from fashion_xai.data.catalogue import Catalogue
+from fashion_xai.engines.parts import Parts
+from fashion_xai.engines.run import Cluster
+from fashion_xai.engines.run import run as compute
+from fashion_xai.engines.work import problems, schema
+from fashion_xai.inference import Beside, ReadProduct
 from fashion_xai.models.bundle import MODEL
-from fashion_xai.progress import ProgressBar
-
-CHUNK = 512
-"""Products per part: what a kill can lose."""
 
 PARTS = ".parts"
 """Ending of the folder of parts, beside the output."""
@@ -81,11 +77,13 @@ def run(
     catalogue: Catalogue,
     out: Path,
     sure: Mapping[str, Threshold],
+    cluster: Cluster | None = None,
 ) -> dict[str, int]:
     """Predict a catalogue's products and write a Parquet and its review queue.
 
     The Parquet has a row for each row of the catalogue's table, those that cannot be read too:
     ``id``, ``row`` (in the table), ``problem`` (why there is no answer; null where there is one),
+    ``note`` (what is to be said of the photo; mostly null),
     ``one_product`` (null: the bundle cannot tell), ``review`` (some head is below its threshold, or
     it hardly shows one product), and for each head H ``H``, ``H_probability`` (calibrated),
     ``H_review``, ``H_top3`` and ``H_top3_probabilities``. ``OUT.review.csv`` lists what a person
@@ -96,133 +94,92 @@ def run(
         catalogue: its labels, if it has any, are not looked at.
         out: the Parquet; a stopped run goes on where it stopped.
         sure: head → threshold; heads that are not named are never reviewed.
+        cluster: that computes it; None for this machine.
 
     Returns:
         ``products``, ``problems`` and ``review``: how many rows of each.
 
     Raises:
-        ValueError: ``out`` is being written by another run.
+        ValueError: ``out`` is being written by another run, or the cluster fails.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         with files.lock(out, timeout=0):
-            return _run(classifier, catalogue, out, sure)
+            return _run(classifier, catalogue, out, sure, cluster)
     except Timeout:
         raise ValueError(f"{out} is in use: another run writes it.") from None
 
 
 def _run(
-    classifier: FashionClassifier, catalogue: Catalogue, out: Path, sure: Mapping[str, Threshold]
+    classifier: FashionClassifier,
+    catalogue: Catalogue,
+    out: Path,
+    sure: Mapping[str, Threshold],
+    cluster: Cluster | None,
 ) -> dict[str, int]:
-    schema = _schema(classifier, sure)
-    parts = _claim(out.with_name(out.name + PARTS), schema, catalogue)
-    written = {i for part in _finished(parts) for i in _ids(part)}
-    waiting = [p for p in catalogue.products if p.id not in written]
-    bar = ProgressBar(total=len(catalogue), initial=len(written), unit="photo", desc="predict")
-    reader = ProductReader(classifier, catalogue, waiting)
-    batches = iter(reader)
-    size = max(CHUNK // classifier.batch_size, 1)
-    number = len(_finished(parts))
-    while chunk := list(islice(batches, size)):
-        read = [one for batch in chunk for one in batch]
-        rows = [_row(classifier, one, sure) for one in read]
-        rows += [_problem(r) for r in reader.rejected]
-        reader.rejected.clear()
-        _write(parts / f"{number:06}.parquet", rows, schema)
-        number += 1
-        bar.update(len(rows))
-    bar.close()
-    _write(parts / "rejected.parquet", [_problem(r) for r in catalogue.rejected], schema)
-    _join([*_finished(parts), parts / "rejected.parquet"], out, schema)
+    work = Attributes({head: t.probability for head, t in sure.items()})
+    stamps = "\n".join(f"{p.id} {catalogue.stamp(p)}" for p in catalogue.products)
+    settings = {
+        "model": classifier.bundle.card["sha256"][MODEL],
+        "thresholds": work.thresholds,
+        "photos": hashlib.sha256(stamps.encode("utf-8", "replace")).hexdigest(),
+    }
+    parts = Parts(out.with_name(out.name + PARTS), settings)
+    compute(work, classifier, catalogue.photos, catalogue.products, parts, cluster, "predict")
+    note = {b"fashion_xai": json.dumps({k: settings[k] for k in ("model", "thresholds")}).encode()}
+    kept = schema(work, classifier).with_metadata(note)
+    parts.join(out, kept, [problems(work, classifier, catalogue.rejected)])
     counts = _review(out, list(sure))
-    shutil.rmtree(parts)
+    parts.remove()
     return counts
 
 
-def _schema(classifier: FashionClassifier, sure: Mapping[str, Threshold]) -> pa.Schema:
-    text = pa.dictionary(pa.int32(), pa.string())
-    fields: list[tuple[str, pa.DataType]] = [
-        ("id", pa.string()),
-        ("row", pa.int64()),
-        ("problem", pa.string()),
-        ("one_product", pa.bool_()),
-        ("review", pa.bool_()),
-    ]
-    for head in classifier.attributes:
-        fields += [
-            (head, text),
-            (f"{head}_probability", pa.float32()),
-            (f"{head}_review", pa.bool_()),
-            (f"{head}_top3", pa.list_(pa.string())),
-            (f"{head}_top3_probabilities", pa.list_(pa.float32())),
-        ]
-    note = {
-        "model": classifier.bundle.card["sha256"][MODEL],
-        "thresholds": {head: t.probability for head, t in sure.items()},
-    }
-    return pa.schema(fields, metadata={b"fashion_xai": json.dumps(note, sort_keys=True).encode()})
+class Attributes:
+    """The work of a batch prediction, see :class:`fashion_xai.engines.work.Work`.
 
+    Args:
+        thresholds: head → the probability below which a person should look.
+    """
 
-def _claim(parts: Path, schema: pa.Schema, catalogue: Catalogue) -> Path:
-    """The folder of parts; what another model, other thresholds or other photos left is cleared."""
-    stamps = "\n".join(f"{p.id} {catalogue.stamp(p)}" for p in catalogue.products)
-    mark = hashlib.sha256(schema.metadata[b"fashion_xai"] + stamps.encode("utf-8", "replace"))
-    file = parts / "made-of"
-    if file.exists() and file.read_text(encoding="utf-8") != mark.hexdigest():
-        print("The model, the thresholds or the photos have changed: it starts anew.")
-        shutil.rmtree(parts)
-    parts.mkdir(exist_ok=True)
-    files.write(file, mark.hexdigest())
-    return parts
+    beside: Beside | None = None
+    without: Mapping[str, Any] = {"review": True}
 
+    def __init__(self, thresholds: Mapping[str, float]):
+        self.thresholds = dict(thresholds)
 
-def _finished(parts: Path) -> list[Path]:
-    return sorted(parts.glob("[0-9]*.parquet"))
+    def fields(self, classifier: FashionClassifier) -> list[tuple[str, pa.DataType]]:
+        text = pa.dictionary(pa.int32(), pa.string())
+        yes = pa.bool_()
+        fields: list[tuple[str, pa.DataType]] = [("one_product", yes), ("review", yes)]
+        for head in classifier.attributes:
+            fields += [
+                (head, text),
+                (f"{head}_probability", pa.float32()),
+                (f"{head}_review", pa.bool_()),
+                (f"{head}_top3", pa.list_(pa.string())),
+                (f"{head}_top3_probabilities", pa.list_(pa.float32())),
+            ]
+        return fields
 
+    def columns(
+        self, classifier: FashionClassifier, batch: Sequence[ReadProduct]
+    ) -> dict[str, Sequence[Any]]:
+        rows = [self._row(classifier, one) for one in batch]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
-def _ids(part: Path) -> list[str]:
-    return pq.read_table(part, columns=["id"])["id"].to_pylist()
-
-
-def _row(
-    classifier: FashionClassifier, one: ReadProduct, sure: Mapping[str, Threshold]
-) -> dict[str, Any]:
-    one_product = classifier.is_one_product(one.forward_pass)
-    row: dict[str, Any] = {"id": one.product.id, "row": one.product.row, "one_product": one_product}
-    for head, p in classifier.predictions(one.forward_pass).items():
-        top = p.top(3)
-        row |= {
-            head: p.label,
-            f"{head}_probability": p.probability,
-            f"{head}_review": head in sure and p.probability < sure[head].probability,
-            f"{head}_top3": [label for label, _ in top],
-            f"{head}_top3_probabilities": [share for _, share in top],
-        }
-    unsure = any(row[f"{head}_review"] for head in sure)
-    return {**row, "review": unsure or one_product is False}
-
-
-def _problem(rejected: Rejected) -> dict[str, Any]:
-    return {
-        "id": rejected.id,
-        "row": rejected.row,
-        "problem": rejected.reason,
-        "review": True,
-    }
-
-
-def _write(file: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
-    part = file.with_suffix(".part")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema), part, compression="zstd")
-    os.replace(part, file)
-
-
-def _join(parts: Sequence[Path], out: Path, schema: pa.Schema) -> None:
-    part = out.with_name(f".{out.name}.part")
-    with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for file in parts:
-            writer.write_table(pq.read_table(file).cast(schema))
-    os.replace(part, out)
+    def _row(self, classifier: FashionClassifier, one: ReadProduct) -> dict[str, Any]:
+        row: dict[str, Any] = {"one_product": classifier.is_one_product(one.forward_pass)}
+        for head, p in classifier.predictions(one.forward_pass).items():
+            top = p.top(3)
+            row |= {
+                head: p.label,
+                f"{head}_probability": p.probability,
+                f"{head}_review": p.probability < self.thresholds.get(head, 0.0),
+                f"{head}_top3": [label for label, _ in top],
+                f"{head}_top3_probabilities": [share for _, share in top],
+            }
+        unsure = any(row[f"{head}_review"] for head in self.thresholds)
+        return {**row, "review": unsure or row["one_product"] is False}
 
 
 def _review(out: Path, heads: Sequence[str]) -> dict[str, int]:

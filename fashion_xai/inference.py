@@ -14,6 +14,8 @@ import numpy as np
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, Product, Rejected
+from fashion_xai.data.photos import ProductPhotos
+from fashion_xai.data.remote import READERS
 from fashion_xai.models.outputs import ForwardPass
 
 DECODERS = 4
@@ -50,11 +52,13 @@ def read_canvases(
 
 
 class ReadProduct(NamedTuple):
-    """A product, what the network made of its photo, and what was asked for beside."""
+    """A product, what the network made of its photo, what was asked for beside, and what is to be
+    said of the photo."""
 
     product: Product
     forward_pass: ForwardPass
     beside: Any
+    notes: tuple[str, ...] = ()
 
 
 class _Decoded(NamedTuple):
@@ -62,6 +66,7 @@ class _Decoded(NamedTuple):
     canvas: np.ndarray
     box: images.Box
     beside: Any
+    notes: tuple[str, ...]
 
 
 class ProductReader:
@@ -70,35 +75,36 @@ class ProductReader:
 
     Args:
         classifier: whose network reads them, as many passes at once as its ``passes``.
-        catalogue: that the products are of.
+        photos: the products', such as their catalogue.
         products: which.
         change: made to each photo before the network sees it; None for none.
         beside: worked out of each photo beside the forward pass, in a decoding thread.
 
     Attributes:
         rejected: products whose photo cannot be used, as far as the iteration has come.
-        notes: what was to be said of photos that can be used: (id, sentence).
     """
 
     def __init__(
         self,
         classifier: FashionClassifier,
-        catalogue: Catalogue,
+        photos: Catalogue | ProductPhotos,
         products: Sequence[Product],
         change: Change | None = None,
         beside: Beside | None = None,
     ):
-        self.classifier, self.catalogue, self.products = classifier, catalogue, products
+        self.classifier, self.products = classifier, products
+        self.photos = photos.photos if isinstance(photos, Catalogue) else photos
         self.change, self.beside = change, beside
         self.rejected: list[Rejected] = []
-        self.notes: list[tuple[str, str]] = []
 
     def __iter__(self) -> Iterator[list[ReadProduct]]:
         starts = range(0, len(self.products), self.classifier.batch_size)
-        later = iter(starts[AHEAD:])
+        ahead = READERS if self.photos.far else AHEAD
+        later = iter(starts[ahead:])
         passes = self.classifier.passes
-        with ThreadPoolExecutor(DECODERS) as decoders, ThreadPoolExecutor(passes) as network:
-            decoding = deque(decoders.submit(self._decode, start) for start in starts[:AHEAD])
+        threads = READERS if self.photos.far else DECODERS
+        with ThreadPoolExecutor(threads) as decoders, ThreadPoolExecutor(passes) as network:
+            decoding = deque(decoders.submit(self._decode, start) for start in starts[:ahead])
             reading: deque[Future[tuple[list[ReadProduct], list[Rejected]]]] = deque()
             while decoding or reading:
                 if decoding:
@@ -118,7 +124,7 @@ class ProductReader:
         for start in range(0, len(fitted), PASS):
             made += self.classifier.read_fitted(fitted[start : start + PASS])
         pairs = zip(decoded, made, strict=True)
-        return [ReadProduct(d.product, f, d.beside) for d, f in pairs], rejected
+        return [ReadProduct(d.product, f, d.beside, d.notes) for d, f in pairs], rejected
 
     def _decode(self, start: int) -> tuple[list[_Decoded], list[Rejected]]:
         decoded: list[_Decoded] = []
@@ -127,14 +133,13 @@ class ProductReader:
         for place, product in enumerate(batch, start):
             notes: list[str] = []
             try:
-                photo = self.catalogue.photo(product, notes)
+                photo = self.photos.photo(product, notes)
             except images.ImageError as error:
                 rejected.append(Rejected(product.row, product.id, str(error)))
                 continue
-            self.notes += [(product.id, note) for note in notes]
             if self.change is not None:
                 photo = self.change(photo, place)
             canvas, box = images.letterbox(photo, self.classifier.size)
             beside = self.beside and self.beside(photo, canvas, box)
-            decoded.append(_Decoded(product, canvas, box, beside))
+            decoded.append(_Decoded(product, canvas, box, beside, tuple(notes)))
         return decoded, rejected

@@ -68,6 +68,7 @@ WINGS = (
     "viz",
     "classifier",
     "inference",
+    "engines",
     "batch_prediction",
     "trust",
     "audit",

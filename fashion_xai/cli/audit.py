@@ -16,6 +16,7 @@ from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.files import write
 from fashion_xai.data.label_matching import suggested_map, unknown_labels
 from fashion_xai.data.schema import Table
+from fashion_xai.data.sources import location
 from fashion_xai.data.split import SPLITS, read_split, split_of
 from fashion_xai.models.bundle import SPLIT
 
@@ -39,9 +40,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     shared.add_bundle(command, threads=1)
     command.add_argument(
         "--data",
-        type=Path,
+        type=location,
         required=True,
-        help="folder, zip or table (docs/data.md)",
+        help=shared.DATA,
     )
     command.add_argument("--out", type=Path, required=True, help="folder of the audit")
     command.add_argument(
@@ -72,6 +73,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--no-report", action="store_true", help="write the table and audit.json only"
     )
     schema.add_arguments(command)
+    shared.add_engine(command)
     command.set_defaults(run=run)
 
 
@@ -89,7 +91,13 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         split = _split(classifier, args, catalogue)
         chosen = None if args.split == "all" else args.split
         summary = engine.run(
-            classifier, catalogue, args.out, split, chosen, titles=not args.no_titles
+            classifier,
+            catalogue,
+            args.out,
+            split,
+            chosen,
+            titles=not args.no_titles,
+            cluster=shared.cluster(args),
         )
         if summary["rejected"]:
             print(f"{summary['rejected']} rows left out: {args.out / engine.REJECTED} says why")

@@ -10,6 +10,7 @@ from typing import Any
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema, shared
+from fashion_xai.data.sources import location
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     shared.add_photos(command, "*")
     command.add_argument("--json", action="store_true", help="one JSON object a line, with top 3")
     group = command.add_argument_group("a whole catalogue")
-    group.add_argument("--data", type=Path, help="folder, zip or table (docs/data.md)")
+    group.add_argument("--data", type=location, help=shared.DATA)
     group.add_argument("--out", type=Path, metavar="PARQUET", help="the file to write")
     group.add_argument(
         "--precision",
@@ -34,6 +35,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "the bundle's validation split (default: 0.95)",
     )
     schema.add_arguments(command)
+    shared.add_engine(command)
     command.set_defaults(run=run, refuse=command.error)
 
 
@@ -77,7 +79,7 @@ def _catalogue(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         sure = batch_prediction.thresholds(classifier.bundle.card, args.precision)
         args.columns = args.columns or {}  # labels are not needed
         catalogue = schema.open_catalogue(args)
-        counts = batch_prediction.run(classifier, catalogue, args.out, sure)
+        counts = batch_prediction.run(classifier, catalogue, args.out, sure, shared.cluster(args))
     except ValueError as error:  # CatalogueError is one
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -12,9 +12,13 @@ import numpy as np
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
+from fashion_xai.engines.run import Cluster
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.progress import add_quiet
+
+DATA = "folder, zip, table, or the address of a folder or table (docs/data.md)"
+"""Help of the flag --data."""
 
 
 def add_photos(command: argparse.ArgumentParser, count: str = "+") -> None:
@@ -36,6 +40,54 @@ def add_bundle(command: argparse.ArgumentParser, threads: int | None = None) -> 
         f"(default: {threads or 'all'})",
     )
     add_quiet(command)
+
+
+def add_engine(command: argparse.ArgumentParser) -> None:
+    """The flags that say where a catalogue is computed."""
+    group = command.add_argument_group("beyond one machine (docs/scale.md)")
+    add = group.add_argument
+    add(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help='this machine, or Ray Data (pip install "fashion-xai[ray]"); either goes on with what '
+        "the other has left (default: local)",
+    )
+    add(
+        "--address",
+        metavar="HOST:PORT",
+        help="with --engine ray: of a cluster; auto for the one that this machine belongs to "
+        "(default: a cluster of this machine alone)",
+    )
+    add(
+        "--actors",
+        type=positive,
+        metavar="N",
+        help="with --engine ray: networks at once (default: one a core, or a GPU)",
+    )
+    add(
+        "--gpus",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="with --engine ray: GPUs of each network, parts of one too (default: 0)",
+    )
+
+
+def cluster(args: argparse.Namespace) -> Cluster | None:
+    """What :func:`add_engine`'s flags ask for; None for this machine.
+
+    Raises:
+        ValueError: flags of a cluster without --engine ray, or fewer GPUs than none.
+    """
+    given = [f"--{n}" for n in ("address", "actors", "gpus") if getattr(args, n)]
+    if args.engine == "local":
+        if given:
+            raise ValueError(f"{', '.join(given)}: only with --engine ray.")
+        return None
+    if args.gpus < 0:
+        raise ValueError(f"--gpus: expected 0 or more. Received: {args.gpus:g}")
+    return Cluster(args.address, args.actors, args.gpus)
 
 
 def positive(text: str) -> int:

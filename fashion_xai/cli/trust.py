@@ -12,6 +12,7 @@ from fashion_xai.cli import schema, shared
 from fashion_xai.data.files import write
 from fashion_xai.data.labels import ATTRIBUTES
 from fashion_xai.data.schema import Table
+from fashion_xai.data.sources import location
 from fashion_xai.data.split import SPLITS
 from fashion_xai.maps import methods
 from fashion_xai.models.bundle import TRUST
@@ -31,9 +32,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     shared.add_bundle(command)
     command.add_argument(
         "--data",
-        type=Path,
+        type=location,
         required=True,
-        help="folder, zip or table (docs/data.md)",
+        help=shared.DATA,
     )
     command.add_argument("--out", type=Path, default=Path("runs/trust"), help="folder of the card")
     command.add_argument("--split", choices=SPLITS, default="test", help="side (default: test)")

@@ -5,6 +5,7 @@ Every row becomes a :class:`Product` or a :class:`Rejected` with its reason; non
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -12,14 +13,14 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from fashion_xai.data import images, layouts, tables
+from fashion_xai.data import layouts, tables
 from fashion_xai.data.delimited import Rows
 from fashion_xai.data.layouts import Layout
-from fashion_xai.data.photos import ParquetPhotos, Photos
+from fashion_xai.data.photos import ParquetPhotos, Photos, ProductPhotos
 from fashion_xai.data.products import Product
 from fashion_xai.data.rejections import CatalogueError, Rejected, summarise
 from fashion_xai.data.schema import Table
-from fashion_xai.data.sources import Folder, Source, open_source
+from fashion_xai.data.sources import Folder, Source, is_address, location, open_source
 
 __all__ = ["Catalogue", "CatalogueError", "Product", "Rejected", "summarise"]
 
@@ -29,7 +30,8 @@ class Catalogue:
 
     Args:
         data: a folder or zip with a table and photos (``styles.csv`` and ``images/ID.jpg``, or as
-            :mod:`fashion_xai.data.layouts` finds them), or a table with photos beside it.
+            :mod:`fashion_xai.data.layouts` finds them), or a table with photos beside it; or the
+            address of such a folder or table (:mod:`fashion_xai.data.remote`).
         images_from: optional second folder or zip; where it has a photo of an id, that one
             is used instead (larger photos of the same products).
         table: names of the table and its columns; Kaggle's, or what is there, if None.
@@ -53,19 +55,18 @@ class Catalogue:
         images_from: str | PathLike | None = None,
         table: Table | None = None,
     ):
-        self.source = Path(data)
-        is_table = self.source.is_file() and self.source.suffix.lower() in tables.SUFFIXES
-        self._files = Folder(self.source.parent) if is_table else open_source(self.source)
-        file = self.source.name if is_table else None
+        self.source = location(os.fspath(data))
+        self._files, file = _files(self.source)
         layout = layouts.find(self._files, str(self.source), table or Table(), file)
         rows, self.rejected = _products(layout, str(self.source))
         self.table, self.notes = layout.table, layout.notes
-        self._photos = self._find_photos(layout, rows)
+        places = self._find_photos(layout, rows)
         self.replaced: frozenset[str] = frozenset()
         """Ids whose photo comes from ``images_from``."""
         if images_from is not None:
-            self._replace_photos(Path(images_from), [product for product, _ in rows])
-        self.products = [product for product, _ in rows if product.id in self._photos]
+            places |= self._larger(location(os.fspath(images_from)), [p for p, _ in rows])
+        self.photos = ProductPhotos(places)
+        self.products = [product for product, _ in rows if product.id in places]
         if not self.products:
             why = f"{self.rejected[-1].reason}. Received: {_some_photos(self._files)}"
             raise CatalogueError(f"{self.source}: none of the {len(rows)} rows has a photo; {why}")
@@ -74,23 +75,16 @@ class Catalogue:
         return len(self.products)
 
     def read(self, product: Product) -> bytes:
-        """The photo's encoded bytes.
-
-        Raises:
-            images.ImageError: the file cannot be read or is over ``images.MAX_BYTES``.
-        """
-        files, name = self._photos[product.id]
-        return files.read(name, limit=images.MAX_BYTES)
+        """As of :class:`fashion_xai.data.photos.ProductPhotos`."""
+        return self.photos.read(product)
 
     def photo(self, product: Product, notes: list[str] | None = None) -> np.ndarray:
-        """The photo as uint8 RGB (H, W, 3); ``notes`` and ``images.ImageError`` as of
-        ``images.load``."""
-        return images.load(self.read(product), notes)
+        """As of :class:`fashion_xai.data.photos.ProductPhotos`."""
+        return self.photos.photo(product, notes)
 
     def stamp(self, product: Product) -> str:
-        """Changes when the photo's file changes."""
-        files, name = self._photos[product.id]
-        return f"{name}:{files.stamp(name)}"
+        """As of :class:`fashion_xai.data.photos.ProductPhotos`."""
+        return self.photos.stamp(product)
 
     def rejected_summary(self, most: int = 5) -> str:
         """How many rows were left out, and the first of them by name; '' for none."""
@@ -116,12 +110,15 @@ class Catalogue:
                 found[product.id] = (inside[int(part)], row)
                 continue
             try:
-                found[product.id] = (self._files, photos.find(cell))
+                found[product.id] = photos.place(cell)
             except LookupError as error:
                 self.rejected.append(Rejected(product.row, product.id, str(error)))
         return found
 
-    def _replace_photos(self, source: Path, products: Sequence[Product]) -> None:
+    def _larger(
+        self, source: Path | str, products: Sequence[Product]
+    ) -> dict[str, tuple[Source, str]]:
+        """Id → the photo that ``source`` has of it."""
         other = open_source(source)
         photos, larger = Photos(other, PurePosixPath()), {}
         for product in products:
@@ -134,8 +131,20 @@ class Catalogue:
                 f"{source}: no photo of any product of {self.source}. Expected files named ID.jpg."
             )
         self.replaced = frozenset(larger)
-        self._photos.update(larger)
         self.rejected = [r for r in self.rejected if r.id not in larger]
+        return larger
+
+
+def _files(at: Path | str) -> tuple[Source, str | None]:
+    """A catalogue's files, and the table's name where that was given."""
+    if isinstance(at, str):
+        if not at.lower().endswith(tables.SUFFIXES):
+            return open_source(at), None
+        folder, _, name = at.rpartition("/")
+        return open_source(folder), name
+    if at.is_file() and at.suffix.lower() in tables.SUFFIXES:
+        return Folder(at.parent), at.name
+    return open_source(at), None
 
 
 def _some_photos(files: Source) -> str:
@@ -204,6 +213,8 @@ def _identity(layout: Layout, part: int, cells: Mapping[str, str]) -> str:
         return cell
     if layout.table.id == tables.ROW:
         return f"{PurePosixPath(layout.names[part]).stem}-{cell}"
+    if is_address(cell):
+        return cell
     in_folder = layout.table.id == layout.table.photo or "/" in cell
     return str(PurePosixPath(layout.names[part]).parent / cell) if in_folder else cell
 
@@ -214,7 +225,7 @@ def _photo_cell(layout: Layout, part: int, cells: Mapping[str, str]) -> str:
     if layout.photos_inside:
         return f"{part}#{cells[tables.ROW]}"
     cell = (cells[table.photo] if table.photo else "").strip() or cells[table.id].strip()
-    if len(layout.names) > 1:
+    if len(layout.names) > 1 and not is_address(cell):
         return str(PurePosixPath(layout.names[part]).parent / cell)
     return cell
 

@@ -74,8 +74,7 @@ def find(source: Source, at: str, table: Table, file: str | None = None) -> Layo
     Raises:
         CatalogueError: no table and no class folders, several tables, a column that is not there.
     """
-    named = file or table.file
-    names = _tables(source, at, named)
+    names = [file] if file else _tables(source, at, table.file)
     if not names:
         return _class_folders(source, at, table)
     found_out = PurePosixPath(names[0]).name != FILE and not table.file

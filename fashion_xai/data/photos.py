@@ -1,21 +1,70 @@
-"""Which photo belongs to which row: by id, by a path in the table, or inside a Parquet's rows."""
+"""Which photo belongs to which row: by id, by a path or an address in the table, or inside a
+Parquet's rows."""
 
 from __future__ import annotations
 
-import re
+import io
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from fashion_xai.data import images, tables
 from fashion_xai.data.images import ImageError
-from fashion_xai.data.sources import Source, composed
+from fashion_xai.data.products import Product
+from fashion_xai.data.remote import EXTRAS, Addresses
+from fashion_xai.data.sources import Source, composed, is_address
 
 GROUPS = 4
 """Row groups of a Parquet that are kept in memory: threads read beside each other."""
+
+
+class ProductPhotos:
+    """The photos of products. Safe to share by threads, and to send to other processes.
+
+    Args:
+        places: a product's id → where its photo lies: the files, and its name among them.
+    """
+
+    def __init__(self, places: Mapping[str, tuple[Source, str]]):
+        self.places = places
+
+    def read(self, product: Product) -> bytes:
+        """The photo's encoded bytes.
+
+        Raises:
+            images.ImageError: the file cannot be read or is over ``images.MAX_BYTES``.
+        """
+        files, name = self.places[product.id]
+        return files.read(name, limit=images.MAX_BYTES)
+
+    def photo(self, product: Product, notes: list[str] | None = None) -> np.ndarray:
+        """The photo as uint8 RGB (H, W, 3); ``notes`` and ``images.ImageError`` as of
+        ``images.load``."""
+        return images.load(self.read(product), notes)
+
+    def stamp(self, product: Product) -> str:
+        """Changes when the photo's file changes; at an address, when that does."""
+        files, name = self.places[product.id]
+        return f"{name}:{files.stamp(name)}"
+
+    def of(self, products: Iterable[Product]) -> ProductPhotos:
+        """Of some products only."""
+        return ProductPhotos({p.id: self.places[p.id] for p in products})
+
+    @property
+    def far(self) -> bool:
+        """Whether they lie at addresses, so that reading is mostly waiting."""
+        return any(isinstance(files, Addresses) for files in self.sources)
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The files that they lie among."""
+        return list({id(files): files for files, _ in self.places.values()}.values())
 
 
 class Photos:
@@ -29,29 +78,53 @@ class Photos:
 
     def __init__(self, source: Source, beside: PurePosixPath):
         self.source = source
-        folder = "" if beside == PurePosixPath() else f"{beside}/"
-        names = [n for n in source.names() if n.lower().endswith(images.SUFFIXES)]
-        below = [n for n in names if n.startswith(folder)]
-        self.names = below or names  # a table in a folder of its own
-        self._folders = dict.fromkeys((folder, f"{folder}images/", ""))
-        pictures = f"{folder}images/"
-        self._distance = {
+        self._folder = "" if beside == PurePosixPath() else f"{beside}/"
+        self._folders = dict.fromkeys((self._folder, f"{self._folder}images/", ""))
+        self._addresses = Addresses()
+
+    @cached_property
+    def names(self) -> list[str]:
+        """All photos: listed when one is looked for, as a table of addresses needs none."""
+        names = [n for n in self.source.names() if n.lower().endswith(images.SUFFIXES)]
+        below = [n for n in names if n.startswith(self._folder)]
+        return below or names  # a table in a folder of its own
+
+    @cached_property
+    def _distance(self) -> dict[str, int]:
+        """Name → how far from where the table's photos usually lie."""
+        pictures = f"{self._folder}images/"
+        return {
             n: 2 - n.startswith(pictures) - (n.rpartition("/")[0] + "/" == pictures)
             for n in self.names
         }
-        self._by_stem: dict[str, list[str]] = defaultdict(list)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
         for name in self.names:
-            self._by_stem[name.rpartition("/")[2].rpartition(".")[0]].append(name)
+            found[name.rpartition("/")[2].rpartition(".")[0]].append(name)
+        return found
+
+    def place(self, cell: str) -> tuple[Source, str]:
+        """Where the photo lies that an id, a path or an address means.
+
+        Raises:
+            LookupError: there is none, or it cannot be told which of several; says so.
+        """
+        address = cell.strip()
+        if not is_address(address):
+            return self.source, self.find(cell)
+        if address.partition("://")[0].lower() not in EXTRAS:
+            raise LookupError(f"its photo is at an address, which is not opened: {address:.80}")
+        return self._addresses, address
 
     def find(self, cell: str) -> str:
         """The photo that an id or a path means: ``39386``, ``39386.jpg``, ``images/010/39386.jpg``.
 
         Raises:
-            LookupError: there is none, or it cannot be told which of several; says so.
+            LookupError: as :meth:`place`.
         """
         cell = composed(cell.strip()).replace("\\", "/")
-        if re.match(r"[a-z][a-z0-9+.-]+://", cell, re.IGNORECASE):
-            raise LookupError(f"its photo is at an address, which is not opened: {cell:.80}")
         path = cell.removeprefix("./")
         for folder in self._folders:
             if (name := folder + path) in self._distance:
@@ -112,8 +185,14 @@ class ParquetPhotos:
         self._groups: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ParquetPhotos, (self._source, self._name, self._column)
+
     def names(self) -> list[str]:
         return [str(n) for n in range(self._starts[-1])]
+
+    def open(self, name: str) -> BinaryIO:
+        return io.BytesIO(self.read(name))
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         row = int(name)

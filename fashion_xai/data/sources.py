@@ -1,4 +1,4 @@
-"""Where a catalogue's files lie: a folder or a zip, whatever system they come from.
+"""Where a catalogue's files lie: a folder, a zip or an address, whatever system they come from.
 
 Names are POSIX paths in Unicode's composed form (NFC), whatever the file system or the archive
 holds: macOS decomposes them, PowerShell writes backslashes.
@@ -7,8 +7,10 @@ holds: macOS decomposes them, PowerShell writes backslashes.
 from __future__ import annotations
 
 import contextlib
+import io
 import lzma
 import os
+import re
 import stat
 import struct
 import unicodedata
@@ -16,7 +18,7 @@ import zipfile
 import zlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 
 from fashion_xai.data.images import ImageError
 from fashion_xai.data.rejections import CatalogueError
@@ -44,6 +46,13 @@ class Source(Protocol):
             ImageError: it cannot be read or is larger than ``limit`` bytes; a sentence.
         """
 
+    def open(self, name: str) -> BinaryIO:
+        """The file, to seek in.
+
+        Raises:
+            ImageError: as :meth:`read`.
+        """
+
     def stamp(self, name: str) -> str:
         """Changes when the file changes."""
 
@@ -51,12 +60,27 @@ class Source(Protocol):
         """Where the file lies by itself; None inside an archive."""
 
 
-def open_source(path: Path) -> Source:
-    """A folder, or a zip.
+def is_address(text: object) -> bool:
+    """Whether it names something by a scheme: ``s3://bucket/1.jpg``."""
+    return bool(re.match(r"[a-z][a-z0-9+.-]+://", str(text), re.IGNORECASE))
+
+
+def location(text: str) -> Path | str:
+    """A path, or an address as it is, for ``argparse``."""
+    return text if is_address(text) else Path(text)
+
+
+def open_source(path: Path | str) -> Source:
+    """A folder, a zip, or an address.
 
     Raises:
-        CatalogueError: neither.
+        CatalogueError: none of them.
     """
+    if is_address(path):
+        from fashion_xai.data.remote import RemoteFolder  # which needs this module
+
+        return RemoteFolder(str(path))
+    path = Path(path)
     if path.is_dir():
         return Folder(path)
     if path.is_file():
@@ -74,6 +98,15 @@ class Folder:
 
     def __init__(self, root: Path):
         self.root = root
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root.resolve()}  # other processes list it where they need to
+
+    def _path(self, name: str) -> Path:
+        """Where a file lies; all are listed only where its name is spelled in another way."""
+        if "_paths" not in self.__dict__ and (path := self.root / name).is_file():
+            return path
+        return self._paths[name]
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
@@ -96,7 +129,7 @@ class Folder:
         return sorted(self._paths)
 
     def read(self, name: str, limit: int | None = None) -> bytes:
-        path = self._paths[name]
+        path = self._path(name)
         try:
             facts = path.stat()
             if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for
@@ -107,12 +140,15 @@ class Folder:
         except OSError as error:  # a link to nothing, or no right to read it
             raise ImageError(f"{name} cannot be read ({error.strerror or error}).") from error
 
+    def open(self, name: str) -> BinaryIO:
+        return open(self._path(name), "rb")
+
     def path(self, name: str) -> Path | None:
-        return self._paths[name]
+        return self._path(name)
 
     def stamp(self, name: str) -> str:
         try:
-            facts = self._paths[name].stat()
+            facts = self._path(name).stat()
         except OSError:
             return "gone"
         return f"{facts.st_size}:{facts.st_mtime_ns}"
@@ -127,6 +163,9 @@ class Zip:
         except (*_DAMAGED, NotImplementedError) as error:
             raise CatalogueError(f"{path}: expected a folder or a zip file ({error}).") from error
         self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Zip, (self._path.resolve(),)
 
     @cached_property
     def _infos(self) -> dict[str, zipfile.ZipInfo]:
@@ -157,6 +196,9 @@ class Zip:
             ) from error
         except _DAMAGED as error:
             raise ImageError(f"{name} is damaged inside {self._path} ({error}).") from error
+
+    def open(self, name: str) -> BinaryIO:
+        return io.BytesIO(self.read(name))
 
     def path(self, name: str) -> Path | None:
         return None

@@ -154,7 +154,7 @@ def _parquet(source: Source, name: str) -> Rows:
 
 
 def open_parquet(source: Source, name: str) -> ParquetFile:
-    """A Parquet file, opened and not read: in a folder it is not held in memory.
+    """A Parquet file, opened and not read: of a zip only it is held in memory.
 
     Raises:
         CatalogueError: no Parquet.
@@ -163,7 +163,7 @@ def open_parquet(source: Source, name: str) -> ParquetFile:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(source.path(name) or io.BytesIO(source.read(name)))
+        return pq.ParquetFile(source.path(name) or source.open(name))
     except (pa.ArrowException, OSError, ValueError) as error:  # ImageError is a ValueError
         raise CatalogueError(f"{name}: expected a Parquet table ({error}).") from error
 

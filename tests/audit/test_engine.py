@@ -128,32 +128,25 @@ def test_quality_is_the_normalised_margin(audited):
     assert opened.value(product.id, "baseColour_quality") == pytest.approx(expected, abs=2e-3)
 
 
-COMMAND = """
-import sys
-from fashion_xai import audit
-from fashion_xai.__main__ import main
-audit.CHUNK = 4
-sys.exit(main(sys.argv[1:]))
-"""
-
-
 def test_a_killed_audit_goes_on_to_the_same_file(drawn, small_bundle, tmp_path):
     def start(out):
         args = ["audit", "--data", drawn, "--bundle", small_bundle, "--out", out, "--no-report"]
         return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *map(str, args)], cwd=ROOT, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "tests.small_chunks", *map(str, args)],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
         )
 
     assert start(tmp_path / "whole").wait() == 0
     killed = start(tmp_path / "killed")
     parts = tmp_path / "killed" / engine.PARTS
-    while len(list(parts.glob("*.parquet"))) < 2 and killed.poll() is None:
-        time.sleep(0.005)
+    while not list(parts.glob("0*.parquet")):
+        assert killed.poll() is None
+        time.sleep(0.002)
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "killed" / engine.SUMMARY).exists()
-    before = {file.name: file.stat().st_mtime_ns for file in parts.glob("*.parquet")}
-    assert 2 <= len(before) < 6
+    assert 1 <= len(list(parts.glob("0*.parquet"))) <= 3
     again = start(tmp_path / "killed")
     assert again.wait() == 0
     whole, resumed = (tmp_path / x / engine.PRODUCTS for x in ("whole", "killed"))

@@ -20,6 +20,7 @@ from fashion_xai.data.catalogue import Catalogue, CatalogueError
 from fashion_xai.data.delimited import Columns, parse
 from fashion_xai.data.schema import Table, read_words
 from fashion_xai.data.split import read_split, split_of, write_split
+from fashion_xai.engines.parts import Parts
 from fashion_xai.models.bundle import read_card, update_card
 from tests.field.shops import rows_of, shop, written
 from tests.server import ROOT
@@ -183,16 +184,15 @@ def test_a_resumed_audit_sees_changed_photos_and_goes_on_where_nothing_changed(
     data = shop(drawn, tmp_path / "shop", header, rows)
     settings = engine.run(small, Catalogue(data), tmp_path / "audit")
     kept = {k: settings[k] for k in engine.SETTINGS}
-    (tmp_path / "audit" / "parts").mkdir()
-    engine._claim(tmp_path / "audit", kept)
+    Parts(tmp_path / "audit" / "parts", kept, engine.FATAL)
     mark = tmp_path / "audit" / "parts" / "000000.parquet"
     mark.write_bytes(b"")
-    engine._claim(tmp_path / "audit", kept)
+    Parts(tmp_path / "audit" / "parts", kept, engine.FATAL)
     assert mark.exists() and "anew" not in capsys.readouterr().out
     shutil.copyfile(data / "images" / "1001.jpg", data / "images" / "1000.jpg")
     catalogue = Catalogue(data)
     changed = {**kept, engine.INPUTS: engine.fingerprint(catalogue, catalogue.products, {})}
-    engine._claim(tmp_path / "audit", changed)
+    Parts(tmp_path / "audit" / "parts", changed, engine.FATAL)
     assert not mark.exists() and "it starts anew" in capsys.readouterr().out
 
 

@@ -316,7 +316,7 @@ def _stamp(catalogue: Catalogue) -> str:
 
 
 def _folder(catalogue: Catalogue, size: tuple[int, int], cache: Path) -> Path:
-    place = hashlib.sha256(str(catalogue.source.resolve()).encode()).hexdigest()[:12]
+    place = hashlib.sha256(os.path.abspath(catalogue.source).encode()).hexdigest()[:12]
     kind = "larger" if catalogue.replaced else "plain"
     return cache / f"{place}-{kind}-{size[0]}x{size[1]}"
 
