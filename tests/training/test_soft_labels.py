@@ -51,7 +51,8 @@ def asked(drawn, small_bundle, tmp_path_factory):
     vocabulary = Vocabulary(more)
     rows = np.array([2, 5])
     file = folder / "teacher.npz"
-    return pack, vocabulary, rows, file, ask(small_bundle, pack.pixels, rows, vocabulary, 0.5, file)
+    teacher = ask(small_bundle, [(pack.pixels, rows)], vocabulary, 0.5, file)
+    return pack, vocabulary, rows, file, teacher
 
 
 def test_opinions_are_the_bundles_probabilities_under_the_right_labels(asked, small_bundle, drawn):
@@ -72,10 +73,25 @@ def test_opinions_are_the_bundles_probabilities_under_the_right_labels(asked, sm
 def test_a_resumed_run_hears_the_same_without_asking_again(asked, small_bundle):
     pack, vocabulary, rows, file, teacher = asked
     written = file.stat().st_mtime_ns
-    again = ask(small_bundle, np.zeros_like(pack.pixels), rows, vocabulary, 0.5, file)
+    again = ask(small_bundle, [(np.zeros_like(pack.pixels), rows)], vocabulary, 0.5, file)
     assert file.stat().st_mtime_ns == written
     for a, b in zip(teacher.soft_labels, again.soft_labels, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_products_of_other_catalogues_are_judged_too(asked, small_bundle, tmp_path):
+    pack, vocabulary, rows, _, teacher = asked
+    two = [(pack.pixels, rows), (pack.pixels[::-1], np.array([0]))]
+    both = ask(small_bundle, two, vocabulary, 0.5, tmp_path / "teacher.npz")
+    (last,) = ask(
+        small_bundle, [(pack.pixels, np.array([len(pack.pixels) - 1]))], vocabulary, 0.5,
+        tmp_path / "last.npz",
+    ).soft_labels[3][-1:]  # fmt: skip
+    n = len(pack.pixels)
+    for a, b in zip(teacher.soft_labels, both.soft_labels, strict=True):
+        np.testing.assert_array_equal(a, b[:n])
+        assert len(b) == 2 * n and not b[n + 1 :].any()
+    np.testing.assert_allclose(both.soft_labels[3][n], last, atol=2e-3)
 
 
 def test_batches_carry_distributions(asked):

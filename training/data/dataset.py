@@ -77,7 +77,9 @@ class Dataset:
         packs = dict(zip(sizes, packing.pack(catalogue, sizes, settings.cache), strict=True))
         larger = _pack_larger(settings, catalogue, sizes)
         first = _first(settings, catalogue, packs[sizes[-1]])
-        others = [read_other(settings, a, n, sizes) for n, a in enumerate(settings.also, start=1)]
+        # The last size is the final one; the teacher may have been made for another.
+        judged = list(dict.fromkeys([*_teacher_size(settings), *sizes[:-1]])) + sizes[-1:]
+        others = [read_other(settings, a, n, judged) for n, a in enumerate(settings.also, start=1)]
         everything = [*first.products, *(p for o in others for p in o.labelled.products)]
         vocabulary = Vocabulary.fit(packing.label_rows(everything), catalogue.table.attributes)
         sets = packing.allowed(vocabulary, everything)
@@ -93,7 +95,7 @@ class Dataset:
             None if sets is None else list(sets.values()),
             _shares(settings, first, others),
             _grow_floors(settings, others),
-            _ask_teacher(settings, catalogue, first.rows(TRAIN), vocabulary),
+            _ask_teacher(settings, first, others, vocabulary),
         )
 
     @property
@@ -193,13 +195,23 @@ def _grow_floors(settings: config.Config, others: Sequence[Other]) -> np.ndarray
     return backgrounds.floors([place.photo(product) for place, product in some], settings.seed)
 
 
+def _teacher_size(settings: config.Config) -> list[Size]:
+    """The size that ``--teacher`` was made for; none without it."""
+    if settings.teacher is None:
+        return []
+    height, width = bundle.read_card(settings.teacher)["input_size"]
+    return [(height, width)]
+
+
 def _ask_teacher(
-    settings: config.Config, catalogue: Catalogue, rows: np.ndarray, vocabulary: Vocabulary
+    settings: config.Config, first: Labelled, others: Sequence[Other], vocabulary: Vocabulary
 ) -> Teacher | None:
-    """What ``--teacher`` says about the products to train on, at the size it was made for."""
+    """What ``--teacher`` says about all catalogues' products to train on."""
     if settings.teacher is None:
         return None
-    height, width = bundle.read_card(settings.teacher)["input_size"]
-    (pack,) = packing.pack(catalogue, [(height, width)], settings.cache)
+    (size,) = _teacher_size(settings)
+    (pack,) = packing.pack(first.catalogue, [size], settings.cache)
+    judged = [(pack.pixels, first.rows(TRAIN))]
+    judged += [(other.pixels[size], other.labelled.rows(TRAIN)) for other in others]
     file = settings.out / "teacher.npz"
-    return ask(settings.teacher, pack.pixels, rows, vocabulary, settings.teacher_weight, file)
+    return ask(settings.teacher, judged, vocabulary, settings.teacher_weight, file)

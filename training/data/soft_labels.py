@@ -65,8 +65,7 @@ class Teacher:
 
 def ask(
     folder: Path,
-    pixels: np.ndarray,
-    rows: np.ndarray,
+    catalogues: Sequence[tuple[np.ndarray, np.ndarray]],
     vocabulary: Vocabulary,
     weight: float,
     file: Path,
@@ -75,32 +74,37 @@ def ask(
 
     Args:
         folder: the teacher's bundle; labels it does not know get no probability from it.
-        pixels: uint8 (n, H, W, 3 or more), all products at the teacher's size.
-        rows: int (m,), the products to judge.
+        catalogues: of each uint8 (n, H, W, 3 or more), all its products at the teacher's size, and
+            int (m,), those to judge; the soft labels have them one after the other.
         vocabulary: the heads and labels to train.
         weight: see :class:`Teacher`.
     """
     classifier = FashionClassifier.load(folder)
-    stamp = np.array([classifier.bundle.card["sha256"][MODEL], str(len(rows))])
+    judged = [len(rows) for _, rows in catalogues]
+    stamp = np.array([classifier.bundle.card["sha256"][MODEL], " ".join(map(str, judged))])
     if file.exists():
         with np.load(file, allow_pickle=False) as kept:
             if (kept["stamp"] == stamp).all():
                 return Teacher(weight, [kept[a] for a in vocabulary.attributes])
-    soft_labels = {a: np.zeros((len(pixels), n), np.float16) for a, n in vocabulary.sizes.items()}
+    total = sum(len(pixels) for pixels, _ in catalogues)
+    soft_labels = {a: np.zeros((total, n), np.float16) for a, n in vocabulary.sizes.items()}
     places = {
         a: [(labels.index(x), i) for i, x in enumerate(vocabulary.labels[a]) if x in labels]
         for a, labels in classifier.vocabulary.labels.items()
         if a in soft_labels
     }
-    bar = ProgressBar(total=len(rows), unit="photo", desc="asking the teacher")
-    for row, forward_pass in zip(rows, read_canvases(classifier, pixels, rows), strict=True):
-        for a, pairs in places.items():
-            if pairs:
-                theirs, mine = np.array(pairs).T
-                logits = forward_pass.logits[a][None]
-                (said,) = softmax(logits, classifier.decoder.temperatures[a])
-                soft_labels[a][row, mine] = said[theirs]
-        bar.update()
+    bar = ProgressBar(total=sum(judged), unit="photo", desc="asking the teacher")
+    start = 0
+    for pixels, rows in catalogues:
+        for row, forward_pass in zip(rows, read_canvases(classifier, pixels, rows), strict=True):
+            for a, pairs in places.items():
+                if pairs:
+                    theirs, mine = np.array(pairs).T
+                    logits = forward_pass.logits[a][None]
+                    (said,) = softmax(logits, classifier.decoder.temperatures[a])
+                    soft_labels[a][start + row, mine] = said[theirs]
+            bar.update()
+        start += len(pixels)
     bar.close()
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as stream:
