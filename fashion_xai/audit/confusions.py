@@ -21,12 +21,31 @@ def labelled_predictions(table: pd.DataFrame, head: str) -> tuple[np.ndarray, np
     )
 
 
+def counted(table: pd.DataFrame, head: str) -> pd.DataFrame:
+    """How often each label got each answer: ``true``, ``predicted`` (text) and ``count``, sorted;
+    and of the answers' evidence off the product ``off`` (sum) and ``off_count``."""
+    t, p, off = (f"{head}_{x}" for x in ("true", "predicted", "off_product"))
+    groups = table[table[t].notna()].groupby([t, p], observed=True)
+    found = pd.DataFrame({"count": groups.size(), "off": groups[off].sum(),
+                          "off_count": groups[off].count()})  # fmt: skip
+    found = found.reset_index(names=["true", "predicted"])
+    return added([found])
+
+
+def added(counts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The sum of what :func:`counted` found in several tables."""
+    joined = pd.concat(counts)
+    joined[["true", "predicted"]] = joined[["true", "predicted"]].astype(str).astype(object)
+    return joined.groupby(["true", "predicted"], as_index=False).sum()
+
+
 def matrix(
     true: np.ndarray,
     predicted: np.ndarray,
     labels: Sequence[str] | None = None,
     diagonal: bool = True,
     rate: bool = False,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The confusion matrix: true labels down, predicted ones across.
 
@@ -35,25 +54,29 @@ def matrix(
         labels: which, in order; None for all that occur, sorted. Others are left out.
         diagonal: False empties it, so that colours and sums tell of errors alone.
         rate: as shares of the true label's products, 0–1, instead of counts.
+        weights: int (n,), how often each of the pairs is there; None for once.
     """
     if labels is None:
         labels = sorted({*true, *predicted})
     if not len(labels):
         return pd.DataFrame()
-    counts = pd.crosstab(true, predicted)
+    counts = _table(true, predicted, weights)
     frame = counts.reindex(index=labels, columns=labels, fill_value=0)
     if rate:
-        support = pd.Series(true).value_counts().reindex(labels).fillna(0).to_numpy()
+        support = _support(true, weights).reindex(labels).fillna(0).to_numpy()
         frame = frame.div(np.maximum(support, 1), axis=0)
     if not diagonal:
         frame = frame.mask(np.eye(len(labels), dtype=bool), 0)
     return frame
 
 
-def worst_labels(true: np.ndarray, predicted: np.ndarray, most: int) -> list[str]:
+def worst_labels(
+    true: np.ndarray, predicted: np.ndarray, most: int, weights: np.ndarray | None = None
+) -> list[str]:
     """The labels with most errors, as true or as predicted ones, sorted by name."""
     wrong = true != predicted
-    counts = pd.Series([*true[wrong], *predicted[wrong]], dtype=object).value_counts()
+    twice = None if weights is None else np.concatenate([weights[wrong]] * 2)
+    counts = _support(np.concatenate([true[wrong], predicted[wrong]]), twice)
     return sorted(counts.index[:most])
 
 
@@ -63,6 +86,7 @@ def pairs(
     head: str,
     taxonomy: Taxonomy,
     minimum: int = 1,
+    weights: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Confused pairs, the most frequent first, both directions of a pair in one row.
 
@@ -71,6 +95,7 @@ def pairs(
         head: whose labels, for their distance.
         taxonomy: of the bundle.
         minimum: fewer products in both directions together are left out.
+        weights: as of :func:`matrix`.
 
     Returns:
         ``true`` and ``predicted`` (the more frequent direction), ``count``, ``rate`` (share of the
@@ -79,8 +104,10 @@ def pairs(
         "startling" for the rest, '' where there is no distance.
     """
     wrong = true != predicted
-    counts = pd.Series(list(zip(true[wrong], predicted[wrong], strict=True))).value_counts()
-    support = pd.Series(true).value_counts()
+    both = np.empty(int(wrong.sum()), object)
+    both[:] = list(zip(true[wrong], predicted[wrong], strict=True))
+    counts = _support(both, None if weights is None else weights[wrong])
+    support = _support(true, weights)
     rows, done = [], set()
     for (a, b), count in counts.items():
         if (b, a) in done:
@@ -109,6 +136,19 @@ def pairs(
         ascending=[False, False, True, True],
         ignore_index=True,
     )
+
+
+def _support(labels: np.ndarray, weights: np.ndarray | None) -> pd.Series:
+    """How often each is there, the most frequent first, equals by name."""
+    ones = np.ones(len(labels), np.int64) if weights is None else weights
+    counts = pd.Series(ones, dtype=np.int64).groupby(pd.Series(labels, dtype=object)).sum()
+    return counts.sort_values(ascending=False, kind="stable")
+
+
+def _table(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> pd.DataFrame:
+    if weights is None:
+        return pd.crosstab(true, predicted)
+    return pd.crosstab(true, predicted, weights, aggfunc="sum").fillna(0).astype(np.int64)
 
 
 def distance(head: str, one: str, other: str, taxonomy: Taxonomy) -> int | None:

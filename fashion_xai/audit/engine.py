@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import Timeout
 
 from fashion_xai.audit.columns import AuditColumns
+from fashion_xai.audit.slices import labelled_and_wrong
+from fashion_xai.audit.store import Store
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import files
 from fashion_xai.data.catalogue import Catalogue, Product
@@ -30,6 +31,9 @@ from fashion_xai.models import bundle
 PRODUCTS, SUMMARY, REJECTED, PARTS = "products.parquet", "audit.json", "rejected.csv", "parts"
 METHOD = "gradcam-odds"
 """How the maps of both labels are made: a matrix product, for every product at once."""
+
+WHOLE = 100_000
+"""Products up to which the table is one file, and is opened whole; of more it is a folder."""
 
 INPUTS = "inputs"
 """Setting with the fingerprint of the labels and photos."""
@@ -54,8 +58,9 @@ def run(
 ) -> dict[str, Any]:
     """Audit a catalogue and write ``products.parquet``, ``rejected.csv`` and ``audit.json``.
 
-    ``products.parquet`` has a row per product, in the catalogue's order: ``id``, ``title``,
-    ``split``, how the photo looks
+    ``products.parquet`` (of more than :data:`WHOLE` products a folder of parts, with the columns of
+    :mod:`fashion_xai.engines.work` too) has a row per product, in the catalogue's order: ``id``,
+    ``title``, ``split``, how the photo looks
     (:class:`fashion_xai.data.image_properties.ImageProperties`), ``consistent`` (whether what the
     three category heads say alone fits the taxonomy), ``embedding``, and for each head H:
 
@@ -122,14 +127,18 @@ def _run(
     work = AuditColumns(settings["titles"])
     parts = Parts(out / PARTS, settings, FATAL)
     seconds = compute(work, classifier, catalogue.photos, products, parts, cluster, "audit")
-    parts.join(out / PRODUCTS, table_schema(classifier))
     rejected = [*catalogue.rejected, *parts.rejected()]
     lines = [list(r) for r in rejected]
-    files.write(out / REJECTED, files.csv_text(["row", "id", "reason"], lines))
-    summary = {**settings, **_summary(classifier, out, len(rejected))}
+    summary = {**settings, **_summary(classifier, Store(parts.folder), len(rejected))}
     summary["seconds"] = {"streaming": seconds}
+    if whole := len(products) <= WHOLE:
+        parts.join(out / PRODUCTS, table_schema(classifier))
+    files.write(out / REJECTED, files.csv_text(["row", "id", "reason"], lines))
     files.write(out / SUMMARY, json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
-    parts.remove()
+    if whole:
+        parts.remove()
+    else:  # last, as nothing is left to go on with then
+        parts.keep(out / PRODUCTS)
     return summary
 
 
@@ -169,16 +178,16 @@ def fingerprint(catalogue: Catalogue, products: Sequence[Product], split: Mappin
     return digest.hexdigest()
 
 
-def _summary(classifier: FashionClassifier, out: Path, rejected: int) -> dict[str, Any]:
+def _summary(classifier: FashionClassifier, store: Store, rejected: int) -> dict[str, Any]:
+    heads = {h: {"labelled": 0, "right": 0} for h in classifier.attributes}
     names = [f"{h}_{c}" for h in classifier.attributes for c in ("true", "predicted")]
-    table = pq.read_table(out / PRODUCTS, columns=names).to_pandas()
-    heads = {}
-    for h in classifier.attributes:
-        known = table[f"{h}_true"].notna()
-        right = table[f"{h}_true"][known].astype(str) == table[f"{h}_predicted"][known].astype(str)
-        heads[h] = {"labelled": int(known.sum()), "right": int(right.sum())}
+    for table in store.batches(names):
+        for h, figures in heads.items():
+            labelled, wrong = labelled_and_wrong(table, h)
+            figures["labelled"] += labelled
+            figures["right"] += labelled - wrong
     return {
-        "audited": len(table),
+        "audited": store.count,
         "rejected": rejected,
         "map_shape": list(classifier.network.cells),
         "input_size": list(classifier.size),

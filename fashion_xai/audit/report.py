@@ -14,7 +14,6 @@ from fashion_xai.audit import confusions, gallery
 from fashion_xai.audit.engine import METHOD
 from fashion_xai.audit.label_issues import PICTURE
 from fashion_xai.audit.results import Audit
-from fashion_xai.audit.slices import error_slices
 from fashion_xai.data import files
 from fashion_xai.data.labels import CATEGORY_PATH
 from fashion_xai.progress import ProgressBar
@@ -48,7 +47,7 @@ def write(
     """
     heads = audit.heads if heads is None else heads
     found = {h: _pairs(audit, h) for h in heads}
-    sliced = {h: error_slices(audit.table, h, audit.heads) for h in heads}
+    sliced = {h: audit.digest.slices[h] for h in heads}
     issues = audit.label_issues[audit.label_issues["attribute"].isin([*heads, PICTURE])]
     _csv(out / "confusions.csv", found)
     _csv(out / "slices.csv", sliced)
@@ -78,9 +77,14 @@ def _order(heads: Sequence[str]) -> list[str]:
 
 
 def _pairs(audit: Audit, head: str) -> pd.DataFrame:
-    return confusions.pairs(
-        *confusions.labelled_predictions(audit.table, head), head, audit.taxonomy
-    )
+    true, predicted, weights = _counts(audit, head)
+    return confusions.pairs(true, predicted, head, audit.taxonomy, weights=weights)
+
+
+def _counts(audit: Audit, head: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labels and answers that occur together, and how often."""
+    counts = audit.digest.confusions[head]
+    return tuple(counts[c].to_numpy() for c in ("true", "predicted", "count"))  # type: ignore[return-value]
 
 
 def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -157,26 +161,32 @@ def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
     return html.joined(
         [
             html.heading("Label issues"),
-            html.paragraph(
-                f"{len(issues):,} labels with a reason for doubt; label_issues.csv holds them all."
-            ),
+            html.paragraph(_how_many(audit, issues)),
             html.table(header, rows),
             html.folded(f"The first {len(photos)} photos", html.sheet(photos)),
         ]
     )
 
 
+def _how_many(audit: Audit, issues: pd.DataFrame) -> str:
+    listed = issues[issues["attribute"] != PICTURE]["attribute"].unique()
+    every = sum(audit.digest.all_issues[h] for h in listed)
+    every += int((issues["attribute"] == PICTURE).sum())
+    kept = "them all" if every == len(issues) else f"the {len(issues):,} with most against them"
+    return f"{every:,} labels with a reason for doubt; label_issues.csv holds {kept}."
+
+
 def _matrix(audit: Audit, head: str) -> Markup:
-    true, predicted = confusions.labelled_predictions(audit.table, head)
-    return _drawn(true, predicted, f"Errors of {head}") or html.paragraph("Not a single error.")
+    drawn = _drawn(*_counts(audit, head), f"Errors of {head}")
+    return drawn or html.paragraph("Not a single error.")
 
 
-def _drawn(true: np.ndarray, predicted: np.ndarray, title: str) -> Markup:
+def _drawn(true: np.ndarray, predicted: np.ndarray, weights: np.ndarray, title: str) -> Markup:
     """The matrix of the labels with most errors as a picture; '' where there is no error."""
-    labels = confusions.worst_labels(true, predicted, LABELS)
+    labels = confusions.worst_labels(true, predicted, LABELS, weights)
     if not labels:
         return Markup()
-    frame = confusions.matrix(true, predicted, labels, diagonal=False)
+    frame = confusions.matrix(true, predicted, labels, diagonal=False, weights=weights)
     what = f"{title}: true labels down, predicted ones across"
     return html.drawing(confusion_matrix.draw(frame, title), what)
 
@@ -192,13 +202,13 @@ def _pairs_table(found: pd.DataFrame) -> Markup:
 
 def _rolled(audit: Audit) -> list[Markup]:
     """articleTypes under their subCategories: how many errors stay among neighbours."""
-    true, predicted = confusions.labelled_predictions(audit.table, CATEGORY_PATH[2])
+    true, predicted, weights = _counts(audit, CATEGORY_PATH[2])
     parts = []
     for level in CATEGORY_PATH[1::-1]:
         above, said = (confusions.rolled_up(x, audit.taxonomy, level) for x in (true, predicted))
-        inside = int(((true != predicted) & (above == said)).sum())
-        errors = int((true != predicted).sum())
-        picture = _drawn(above, said, f"articleType as {level}")
+        inside = int(weights[(true != predicted) & (above == said)].sum())
+        errors = int(weights[true != predicted].sum())
+        picture = _drawn(above, said, weights, f"articleType as {level}")
         if picture:
             title = f"Rolled up to {level}: {inside} of {errors} errors stay inside one"
             parts.append(html.folded(title, picture))
@@ -240,7 +250,8 @@ def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> Markup:
     if mean is not None:
         size = tuple(audit.summary["input_size"])
         drawn = gallery.draw(None, mean, size, signed=True, height=HEIGHT)
-        tiles.insert(0, html.tile([html.figure(drawn, "their mean difference")]))
+        whose = "their" if len(every) == pair["count"] else f"the {len(every)} surest ones'"
+        tiles.insert(0, html.tile([html.figure(drawn, f"{whose} mean difference")]))
     return html.joined(
         [
             html.heading(f"{true} taken for {predicted} ({pair['count']})", 3),
@@ -253,14 +264,14 @@ def _gallery(audit: Audit, head: str, pair: Mapping[str, Any]) -> Markup:
 
 
 def _off_product(audit: Audit, head: str, true: str, predicted: str) -> str:
-    table = audit.table
-    mask = (table[f"{head}_true"] == true) & (table[f"{head}_predicted"] == predicted)
-    shares = table.loc[mask, f"{head}_off_product"].dropna()
-    if not len(shares):
+    counts = audit.digest.confusions[head]
+    pair = counts[(counts["true"] == true) & (counts["predicted"] == predicted)]
+    if not pair["off_count"].sum():
         return ""
-    usual = table[f"{head}_off_product"].dropna().mean()
+    share = pair["off"].sum() / pair["off_count"].sum()
+    usual = counts["off"].sum() / counts["off_count"].sum()
     return (
-        f"On the background lie {100 * shares.mean():.0f} % of the evidence for {predicted}; "
+        f"On the background lie {100 * share:.0f} % of the evidence for {predicted}; "
         f"over all products it is {100 * usual:.0f} %."
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from functools import cached_property
 from importlib import resources
 from os import PathLike
@@ -10,15 +12,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from fashion_xai.audit import label_issues
-from fashion_xai.audit.engine import PRODUCTS, SUMMARY, read_summary
+from fashion_xai.audit.digest import Digest, digest
+from fashion_xai.audit.engine import INPUTS, PRODUCTS, SUMMARY, WHOLE, read_summary
+from fashion_xai.audit.store import Store
+from fashion_xai.data import files
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.images import ImageError
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 
 SHIPPED = Path(str(resources.files("fashion_xai"))) / "assets" / "audit"
+DIGEST = "digest.json"
 MAPS = ("map", "true_map", "difference")
 COLUMNS = ("true", "predicted", "probability", "true_probability", "quality")
 NEEDED = ("labels", "taxonomy", "audited", "input_size", "map_shape")
@@ -40,7 +45,7 @@ class Audit:
         self.folder = SHIPPED if folder is None else Path(folder)
         self.summary = read_summary(self.folder)
         file = self.folder / PRODUCTS
-        if not file.is_file():
+        if not file.exists():
             raise ValueError(f"{self.folder}: no {PRODUCTS}. Expected the folder of an audit.")
         lacking = [x for x in NEEDED if x not in self.summary]
         if lacking:
@@ -48,20 +53,23 @@ class Audit:
         try:
             self.vocabulary = Vocabulary.from_json(self.summary["labels"])
             self.taxonomy = Taxonomy.from_json(self.summary["taxonomy"])
-            names = pq.read_schema(file).names
+            self.store = Store(file)
         except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
             raise ValueError(f"{self.folder}: no readable audit ({error}).") from error
         wanted = ["id", "title", "embedding"]
         wanted += [f"{h}_{x}" for h in self.heads for x in (*COLUMNS, *MAPS)]
+        names = self.store.names
         if absent := [x for x in wanted if x not in names]:
             raise ValueError(
                 f"{file}: no column {', '.join(absent[:6])}. Expected those of an audit."
             )
         maps = {f"{h}_{m}" for h in self.heads for m in MAPS} | {"embedding"}
-        self._arrays = pq.read_table(file, columns=[n for n in names if n in maps])
-        self.table: pd.DataFrame = pq.read_table(
-            file, columns=[n for n in names if n not in maps]
-        ).to_pandas()
+        self.whole = self.store.count <= WHOLE
+        """Whether the table holds all products, or those that are worth a look."""
+        rows = np.arange(self.store.count) if self.whole else self.digest.rows
+        table = self.store.take(rows)
+        self._arrays = table.select([n for n in table.column_names if n in maps])
+        self.table: pd.DataFrame = table.drop_columns(sorted(maps & {*names})).to_pandas()
         self.row = {identity: i for i, identity in enumerate(self.table["id"])}
         """Id → position in the table."""
         self._catalogue = catalogue
@@ -106,8 +114,27 @@ class Audit:
         return flat.reshape(len(column), -1)
 
     @cached_property
+    def digest(self) -> Digest:
+        """The counts of all products; of a large audit they are kept beside its table."""
+        if self.store.count <= WHOLE:
+            return digest(self.store, self.heads, self.taxonomy)
+        of = {name: self.summary[name] for name in ("model", "audited", INPUTS)}
+        file = self.folder / DIGEST
+        with suppress(FileNotFoundError):
+            kept = files.read_json(file)
+            if kept["of"] == of:
+                return Digest.from_json(kept["digest"])
+        made = digest(self.store, self.heads, self.taxonomy)
+        with suppress(OSError):  # a folder that may only be read
+            files.write(file, json.dumps({"of": of, "digest": made.to_json()}))
+        return made
+
+    @cached_property
     def label_issues(self) -> pd.DataFrame:
-        """The ranked list of :func:`fashion_xai.audit.label_issues.rank`, over all heads."""
+        """The ranked list of :func:`fashion_xai.audit.label_issues.rank`, over all heads; of a
+        large audit its first :data:`fashion_xai.audit.digest.ISSUES` lines."""
+        if not self.whole:
+            return self.digest.issues
         table = self.table.assign(embedding=list(self.embeddings))
         return label_issues.rank(table, self.heads, self.taxonomy)
 

@@ -115,7 +115,14 @@ class Parts:
                 if PROBLEM not in schema.names:
                     table = table.filter(table[PROBLEM].is_null())
                 writer.write_table(table.select(schema.names).cast(schema))
+        _remove(out)
         os.replace(temporary, out)
+
+    def keep(self, out: Path) -> None:
+        """Let the parts be the result, a folder, where they are too many for one file."""
+        _remove(out)
+        (self.folder / SETTINGS).unlink()
+        os.replace(self.folder, out)
 
     def remove(self) -> None:
         """When what is made of them is written."""
@@ -123,3 +130,10 @@ class Parts:
 
     def _file(self, number: int) -> Path:
         return self.folder / f"{number:06}.parquet"
+
+
+def _remove(path: Path) -> None:
+    """An earlier result, a file or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
