@@ -9,7 +9,7 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint bench bench-audit bench-demo attack soak audit-deps eda train \
+.PHONY: help setup demo test fuzz lint bench bench-audit bench-demo bench-ray bench-scale attack soak audit-deps eda train \
 	evaluate audit space clean
 
 help: ## show this list
@@ -54,6 +54,12 @@ bench: $(DEV) ## what six maps cost beside the forward pass and tf-keras-vis
 
 bench-audit: data $(DEV) ## what an audit costs beside the forward pass, and its memory: DATA=…
 	@exec $(PY) -m tests.bench_audit --data "$(DATA)" $(ARGS)
+
+bench-ray: data $(DEV) ## the same audit by the local engine and by Ray: DATA=…
+	@exec $(PY) -m tests.bench_ray --data "$(DATA)" $(ARGS)
+
+bench-scale: $(DEV) ## the report of an audit of millions of products: ROWS=10000000
+	@exec $(PY) -m tests.bench_scale --rows "$(or $(ROWS),1000000)" $(ARGS)
 
 bench-demo: $(DEV) ## a crowd before the demo: throughput, latency, memory
 	@exec $(PY) -m tests.load.bench_demo $(ARGS)

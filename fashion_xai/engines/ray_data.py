@@ -134,7 +134,9 @@ def _stream(
     context.enable_progress_bars = False  # ours counts products
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     resources = ray.cluster_resources()
-    has = resources.get("GPU", 0) / cluster.gpus if cluster.gpus else resources.get("CPU", 1)
+    has = resources.get("CPU", 1) / cluster.cores
+    if cluster.gpus:
+        has = min(has, resources.get("GPU", 0) / cluster.gpus)
     actors = min(cluster.actors or max(int(has), 1), len(chunks))
     sources = {id(s): n for n, s in enumerate(photos.sources)}
     sent = [_sent(number, chunk, photos, sources) for number, chunk in chunks.items()]
@@ -142,11 +144,11 @@ def _stream(
     answered = blocks.map_batches(
         _Actor,
         fn_constructor_args=(work, ray.put(_files(classifier)), ray.put(photos.sources)),
-        fn_constructor_kwargs={"batch_size": classifier.batch_size},
+        fn_constructor_kwargs={"batch_size": classifier.batch_size, "passes": cluster.cores},
         batch_size=None,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
-        num_cpus=1,
+        num_cpus=cluster.cores,
         num_gpus=cluster.gpus or None,
         udf_modifying_row_count=False,
         max_restarts=-1,
@@ -196,16 +198,17 @@ def _received(
 
 
 class _Actor:
-    """A network on one core, or with its share of GPUs.
+    """A network on its cores, or with its share of GPUs.
 
     Args:
         work: what it makes of products.
         files: reference of the bundle's files.
         sources: reference of what photos lie among.
         batch_size: as of the classifier that asked.
+        passes: at once, a core each: the other cores are other actors'.
     """
 
-    def __init__(self, work: Work, files: Any, sources: Any, batch_size: int):
+    def __init__(self, work: Work, files: Any, sources: Any, batch_size: int, passes: int):
         import ray
 
         with tempfile.TemporaryDirectory(prefix="fashion-xai-") as folder:
@@ -213,7 +216,7 @@ class _Actor:
                 Path(folder, name).write_bytes(data)
             self.classifier = FashionClassifier.load(folder, threads=1)
         self.classifier.batch_size = batch_size
-        self.classifier.passes = 1  # the other cores are other actors'
+        self.classifier.passes = passes
         self.work, self.sources = work, ray.get(sources)
 
     def __call__(self, block: pa.Table) -> pa.Table:

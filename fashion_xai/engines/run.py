@@ -24,11 +24,13 @@ class Cluster:
             starts one of this machine.
         actors: networks at once; None for as many as the cluster has cores, or GPUs to give.
         gpus: that each of them gets; parts of one are fine.
+        cores: that each of them gets; it makes as many forward passes at once.
     """
 
     address: str | None = None
     actors: int | None = None
     gpus: float = 0
+    cores: int = 1
 
 
 def run(
