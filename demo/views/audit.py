@@ -276,6 +276,10 @@ def about(audit: Audit, file: Path | None) -> Markup:
     """What is open, and what cannot be done as the server was started."""
     side = f" of the {audit.summary['split']} split" if audit.summary["split"] else ""
     parts = [f"{audit.summary['audited']:,} products{side}."]
+    if not audit.whole:
+        parts.append(
+            f"Here are the {len(audit.table):,} that tell most; audit.html counts them all."
+        )
     if bare := [h for h, x in audit.summary["heads"].items() if not x["labelled"]]:
         parts.append(f"No product has a label of {', '.join(bare)}.")
     if not audit.has_photos:

@@ -1,18 +1,25 @@
 """The engine of a Ray cluster: the local one's rows on two simulated nodes, whatever is killed."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tomllib
+from pathlib import Path
 
+import jsonschema
 import psutil
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
 
 from fashion_xai import batch_prediction
-from fashion_xai.__main__ import main
+from fashion_xai.__main__ import main, parse
 from fashion_xai.audit import engine
 from fashion_xai.batch_prediction import Threshold
 from fashion_xai.data.catalogue import Catalogue
@@ -152,3 +159,22 @@ def test_wrong_use_is_answered_in_a_sentence(drawn, small_bundle, tmp_path, caps
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*audit, "--engine", "ray"]) == 1
     assert 'pip install "fashion-xai[ray]"' in capsys.readouterr().err
+
+
+def test_the_cluster_files_are_what_ray_and_this_project_expect():
+    import ray
+
+    folder = ROOT / "examples" / "cluster"
+    aws, job = (yaml.safe_load((folder / f).read_text(encoding="utf-8"))
+                for f in ("aws.yaml", "kuberay.yaml"))  # fmt: skip
+    rules = json.loads((Path(ray.__file__).parent / "autoscaler" / "ray-schema.json").read_bytes())
+    jsonschema.validate(aws, rules)
+    (version,) = re.findall(r"rayproject/ray:([\d.]+)-py", aws["docker"]["image"])
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == version
+    assert f"ray:{version}-py" in (folder / "Dockerfile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (line,) = project["optional-dependencies"]["ray"]
+    assert SpecifierSet(line.partition("]")[2]).contains(version)
+    words = job["spec"]["entrypoint"].split()
+    assert words.pop(0) == "fashion-xai"
+    assert parse(words).engine == "ray"  # its flags are there

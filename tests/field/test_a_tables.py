@@ -395,7 +395,7 @@ def test_every_command_takes_the_same_flags(command, capsys):
 
 def test_an_old_excel_file_and_an_address_are_refused_in_a_sentence(drawn, table, tmp_path):
     header, rows = table
-    data = shop(drawn, tmp_path / "shop", header, [["https://shop.example/1000.jpg", *rows[0][1:]]])
+    data = shop(drawn, tmp_path / "shop", header, [["ftp://shop.example/1.jpg", *rows[0][1:]]])
     with pytest.raises(CatalogueError, match="at an address, which is not opened"):
         Catalogue(data)
     with pytest.raises(CatalogueError, match=r"save the old Excel file"):
