@@ -95,7 +95,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         action="store_true",
         help="also make a public link; it downloads Gradio's tunnel program and needs the network",
     )
-    add("--bundle", type=Path, help="folder of a trained bundle (default: the one that ships)")
+    add(
+        "--bundle",
+        type=location,
+        help="folder of a trained bundle, or hf://owner/name[@revision] (default: the one that "
+        "ships)",
+    )
     add(
         "--data",
         type=location,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fashion_xai.data import images
 from fashion_xai.data.images import ImageLike
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.maps import methods
-from fashion_xai.models import bundle, onnx_network
+from fashion_xai.models import bundle, hub, onnx_network
 from fashion_xai.models.decoding import Decoder
 from fashion_xai.models.linear_heads import LinearHeads
 from fashion_xai.models.ood import OODScore
@@ -82,8 +83,64 @@ class FashionClassifier:
         providers: Sequence[str] | None = None,
         threads: int | None = None,
     ) -> FashionClassifier:
-        """Read a bundle; None takes the one that ships. Raises ``bundle.BundleError``."""
+        """Read a bundle; None takes the one that ships.
+
+        Args:
+            path: its folder, or ``hf://owner/name[@revision]`` on the Hugging Face Hub.
+            providers, threads: as of the class.
+
+        Raises:
+            bundle.BundleError: no usable bundle; says why.
+        """
+        if hub.is_address(path):
+            path = hub.download(str(path))
         return cls(bundle.load(path), providers=providers, threads=threads)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | PathLike,
+        *,
+        revision: str | None = None,
+        cache_dir: str | PathLike | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+        token: str | bool | None = None,
+        **options: Any,
+    ) -> FashionClassifier:
+        """:meth:`load` by the names that the Hub's libraries use (``ModelHubMixin``).
+
+        Args:
+            pretrained_model_name_or_path: a bundle's folder, or ``owner/name`` on the Hub.
+            revision, cache_dir, local_files_only, force_download, token: of the Hub.
+            options: ``providers`` and ``threads``.
+        """
+        name = pretrained_model_name_or_path
+        if Path(name).is_dir():
+            return cls.load(name, **options)
+        where = Path(cache_dir) if cache_dir else None
+        return cls.load(
+            hub.download(str(name), revision, where, local_files_only, force_download, token),
+            **options,
+        )
+
+    def save_pretrained(self, save_directory: str | PathLike) -> None:
+        """Write the bundle with the Hub's model card. Raises ``bundle.BundleError``."""
+        hub.save(self.bundle.folder, Path(save_directory))
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        commit_message: str = "Share a fashion_xai bundle",
+    ) -> str:
+        """Share the bundle on the Hub, see :func:`fashion_xai.models.hub.push`; the commit's
+        address."""
+        folder = self.bundle.folder
+        return hub.push(folder, repo_id, private, token, branch, commit_message)
 
     @property
     def layer(self) -> str:

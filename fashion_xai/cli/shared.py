@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError
+from fashion_xai.data.sources import location
 from fashion_xai.engines.run import Cluster
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import ForwardPass
@@ -30,7 +30,12 @@ def add_photos(command: argparse.ArgumentParser, count: str = "+") -> None:
 
 def add_bundle(command: argparse.ArgumentParser, threads: int | None = None) -> None:
     """What every command has; ``threads`` is the default of that flag."""
-    command.add_argument("--bundle", type=Path, help="a trained bundle (default: the shipped one)")
+    command.add_argument(
+        "--bundle",
+        type=location,
+        help="a trained bundle: its folder, or hf://owner/name[@revision] on the Hugging Face Hub "
+        "(default: the shipped one)",
+    )
     command.add_argument(
         "--threads",
         type=positive,
