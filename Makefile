@@ -9,8 +9,8 @@ BUNDLE := fashion_xai/assets/model
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint bench bench-audit bench-demo bench-ray bench-scale attack soak audit-deps eda train \
-	evaluate audit space clean
+.PHONY: help setup demo test fuzz lint bench bench-audit bench-demo bench-ray bench-scale attack soak \
+	audit-deps dist eda train evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -70,9 +70,17 @@ attack: $(DEV) ## attack a demo of this machine, bounded: ARGS="http://127.0.0.1
 soak: $(DEV) ## eight visitors for ten minutes: memory, descriptors, files; ARGS="--seconds 60"
 	@exec $(PY) -m tests.load.soak $(ARGS)
 
-audit-deps: $(DEV) ## look up known weaknesses of what is installed (asks PyPI)
-	@$(PY) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+audit-deps: $(DEV) ## what is installed (sbom.json), and its known weaknesses (asks PyPI)
+	@$(PY) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
+	@$(PY) -m cyclonedx_py environment $(VENV) --of JSON -o sbom.json
 	@exec $(PY) -m pip_audit --skip-editable $(ARGS)
+
+dist: $(DEV) ## build wheel and sdist, and try each in an empty environment of every Python here
+	@$(PY) -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<7'
+	@rm -rf dist
+	@$(PY) -m build --outdir dist . > /dev/null
+	@$(PY) -m twine check --strict dist/*
+	@exec $(PY) .ci/try_dist.py dist/*
 
 eda: data $(READY) ## explore a catalogue: DATA=folder-or-zip; writes runs/eda/eda.html
 	@exec $(PY) -m training.eda --data "$(DATA)" $(ARGS)
