@@ -1,5 +1,5 @@
-"""Try what `make dist` has built as a stranger would: each file in an empty environment on each Python
-that is here, in an empty folder, with nothing but its own dependencies; it has to explain a photo.
+"""Try what `make dist` has built as a stranger would: each file in an empty environment on each
+Python that is here, in an empty folder, with its own dependencies only; it has to explain a photo.
 
     python .ci/try_dist.py dist/*
 """

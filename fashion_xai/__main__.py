@@ -1,4 +1,4 @@
-"""The command line: ``python -m fashion_xai predict | explain | audit | trust | push``."""
+"""The command line: ``python -m fashion_xai predict | explain | audit | trust | export | push``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "explain": "write a heatmap picture per attribute and photo",
     "audit": "find where a labelled catalogue and the model disagree, and why",
     "trust": "measure how faithful the maps are, beside controls",
+    "export": "write an audit in the formats of FiftyOne, cleanlab, COCO and Hugging Face",
     "push": "share a bundle on the Hugging Face Hub",
 }
 """Command → what it does. Each is a module of ``fashion_xai.cli``, loaded when it is asked for: a

@@ -146,7 +146,7 @@ def _pictures(store: Store, heads: Sequence[str]) -> Pictures:
     parts = -(-int(several.sum()) // AT_ONCE)
     for part in range(parts):
         mine = several & (inverse % parts == part)
-        frames = [f[mine[f.index]] for f in store.batches(["fingerprint", "embedding"])]
+        frames = [_some(f, mine) for f in store.batches(["fingerprint", "embedding"])]
         groups += label_issues.same_pictures(pd.concat(frames))
     alike = np.zeros(len(prints), bool)
     for rows in groups:
@@ -156,6 +156,12 @@ def _pictures(store: Store, heads: Sequence[str]) -> Pictures:
     )
     table = pd.concat([f.astype(object) for f in labels]) if labels else pd.DataFrame()
     return label_issues.pictures(table, heads, sorted(groups, key=lambda rows: rows[0]))
+
+
+def _some(table: pd.DataFrame, mine: np.ndarray) -> pd.DataFrame:
+    """Chosen rows with embeddings of their own: a view would keep the whole batch in memory."""
+    chosen = table[mine[table.index]]
+    return chosen.assign(embedding=[np.array(x) for x in chosen["embedding"]])
 
 
 class _Smallest:
