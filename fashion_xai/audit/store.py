@@ -63,27 +63,36 @@ class Store:
             columns: None for all.
         """
         wanted = [n for n in columns or self.names if n != PROBLEM]
-        found, start = [], 0
-        for path in self.files:
-            file = pq.ParquetFile(path)
-            for group in range(file.num_row_groups):
-                count = self._products(file, group)
-                inside = rows[(rows >= start) & (rows < start + count)] - start
-                start += count
-                if len(inside):
-                    extra = [PROBLEM] if self._partial else []
-                    table = file.read_row_group(group, [*wanted, *extra])
-                    if self._partial:
-                        table = table.filter(table[PROBLEM].is_null())
-                    found.append(table.select(wanted).take(pa.array(inside)))
+        extra = [PROBLEM] if self._partial else []
+        starts = np.array([start for _, _, start in self._groups])
+        inside = np.searchsorted(starts, rows, side="right") - 1  # the last of empty groups
+        found = []
+        for place in np.unique(inside):
+            path, group, start = self._groups[place]
+            table = pq.ParquetFile(path).read_row_group(group, [*wanted, *extra])
+            if self._partial:
+                table = table.filter(table[PROBLEM].is_null())
+            chosen = pa.array(rows[inside == place] - start)
+            found.append(table.select(wanted).take(chosen))
         whole = pa.concat_tables(found) if found else self._data.schema.empty_table()
         return whole.select(wanted).unify_dictionaries()
 
-    def _products(self, file: pq.ParquetFile, group: int) -> int:
-        rows: int = file.metadata.row_group(group).num_rows
-        if not self._partial:
-            return rows
-        return file.read_row_group(group, [PROBLEM])[PROBLEM].null_count
+    @cached_property
+    def _groups(self) -> list[tuple[Path, int, int]]:
+        """File, number and first product of each row group, by the files' own statistics."""
+        found, start = [], 0
+        for path in self.files:
+            metadata = pq.read_metadata(path)
+            names = metadata.schema.names
+            for group in range(metadata.num_row_groups):
+                found.append((path, group, start))
+                facts = metadata.row_group(group)
+                if not self._partial:
+                    start += facts.num_rows
+                    continue
+                statistics = facts.column(names.index(PROBLEM)).statistics
+                start += statistics.null_count  # which rows without a problem have
+        return found
 
     @property
     def _filter(self) -> ds.Expression | None:
