@@ -10,7 +10,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fuzz lint bench bench-audit bench-demo bench-ray bench-scale attack soak \
-	audit-deps dist eda train evaluate audit space clean
+	audit-deps dist docs eda train evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -74,6 +74,10 @@ audit-deps: $(DEV) ## what is installed (sbom.json), and its known weaknesses (a
 	@$(PY) -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3' 'cyclonedx-bom>=7,<8'
 	@$(PY) -m cyclonedx_py environment $(VENV) --of JSON -o sbom.json
 	@exec $(PY) -m pip_audit --skip-editable $(ARGS)
+
+docs: $(DEV) ## the docs site into site/, every link checked; ARGS=--serve shows it
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(if $(findstring --serve,$(ARGS)),serve,build --quiet) -f .ci/mkdocs.yml
 
 dist: $(DEV) ## build wheel and sdist, and try each in an empty environment of every Python here
 	@$(PY) -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<7'

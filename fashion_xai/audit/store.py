@@ -40,7 +40,7 @@ class Store:
     @cached_property
     def count(self) -> int:
         """Its products."""
-        return self._data.count_rows(filter=self._filter)
+        return sum(count for *_, count in self._groups)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Some columns of all products, in order, :data:`BATCH` of them at a time and fewer."""
@@ -64,11 +64,11 @@ class Store:
         """
         wanted = [n for n in columns or self.names if n != PROBLEM]
         extra = [PROBLEM] if self._partial else []
-        starts = np.array([start for _, _, start in self._groups])
+        starts = np.array([start for _, _, start, _ in self._groups])
         inside = np.searchsorted(starts, rows, side="right") - 1  # the last of empty groups
         found = []
         for place in np.unique(inside):
-            path, group, start = self._groups[place]
+            path, group, start, _ = self._groups[place]
             table = pq.ParquetFile(path).read_row_group(group, [*wanted, *extra])
             if self._partial:
                 table = table.filter(table[PROBLEM].is_null())
@@ -78,20 +78,20 @@ class Store:
         return whole.select(wanted).unify_dictionaries()
 
     @cached_property
-    def _groups(self) -> list[tuple[Path, int, int]]:
-        """File, number and first product of each row group, by the files' own statistics."""
+    def _groups(self) -> list[tuple[Path, int, int, int]]:
+        """File, number, first product and products of each row group, by the files' statistics:
+        a dataset's own count would keep the metadata of all files, gigabytes of ten million."""
         found, start = [], 0
         for path in self.files:
             metadata = pq.read_metadata(path)
             names = metadata.schema.names
             for group in range(metadata.num_row_groups):
-                found.append((path, group, start))
                 facts = metadata.row_group(group)
-                if not self._partial:
-                    start += facts.num_rows
-                    continue
-                statistics = facts.column(names.index(PROBLEM)).statistics
-                start += statistics.null_count  # which rows without a problem have
+                count: int = facts.num_rows
+                if self._partial:  # rows without a problem have null there
+                    count = facts.column(names.index(PROBLEM)).statistics.null_count
+                found.append((path, group, start, count))
+                start += count
         return found
 
     @property
@@ -101,8 +101,8 @@ class Store:
     def _tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         waiting: list[pa.RecordBatch] = []
         scanned = self._data.to_batches(
-            columns=list(columns), filter=self._filter, batch_size=BATCH, batch_readahead=4,
-            fragment_readahead=2,
+            columns=list(columns), filter=self._filter, batch_size=BATCH, batch_readahead=2,
+            fragment_readahead=1, cache_metadata=False,
         )  # fmt: skip
         for batch in scanned:
             waiting.append(batch)
