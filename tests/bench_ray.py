@@ -3,7 +3,7 @@ actors of one core and with one actor of all, side by side in one run.
 
     make bench-ray DATA=…
 
-Times are those of the products after the first chunk, without starting Ray and its actors.
+Rates are those from the first chunk to the last, without starting Ray and its actors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fashion_xai import FashionClassifier
 from fashion_xai.audit import engine
 from fashion_xai.classifier import cores
 from fashion_xai.data.catalogue import Catalogue
-from fashion_xai.engines.parts import Parts
+from fashion_xai.engines.parts import CHUNK, Parts
 from fashion_xai.engines.run import Cluster
 
 
@@ -63,8 +63,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as out, timed_chunks() as times:
             started = time.perf_counter()
             engine.run(classifier, catalogue, Path(out), cluster=cluster)
-        # Actors start together: the chunks of the first round are left out.
-        rate = (len(times) - n) * 512 / (times[-1] - times[n - 1])
+        rate = (len(times) - 1) * CHUNK / (times[-1] - times[0])
         first = first or rate
         print(
             f"{name}: {rate:.1f} photos/s ({rate / first:.2f} of local), first chunk after "
