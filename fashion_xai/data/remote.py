@@ -5,6 +5,7 @@ Only the command line and the library open addresses; the demo opens none that a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
@@ -22,6 +23,9 @@ ATTEMPTS, FIRST_WAIT, LONGEST_WAIT = 5, 0.3, 8.0
 
 TIMEOUT, TABLE_TIMEOUT = 30.0, 900.0
 """Seconds that one attempt to read a photo, and a table, may take."""
+
+BLOCK = 1 << 20
+"""Bytes that are asked for at once of a file that is read in parts."""
 
 READERS = 16
 """Photos that are fetched at once: waiting for an answer costs no core."""
@@ -54,8 +58,7 @@ class Addresses:
         Raises:
             ImageError: as :meth:`read`.
         """
-        file: BinaryIO = _retried(name, file_system(name).open, name, "rb")
-        return file
+        return io.BufferedReader(_Blocks(name), BLOCK)
 
     def stamp(self, name: str) -> str:
         """Nothing: a request for each of millions of files would cost more than it saves."""
@@ -63,6 +66,41 @@ class Addresses:
 
     def path(self, name: str) -> Path | None:
         return None
+
+
+class _Blocks(io.RawIOBase):
+    """A file at an address, of which each block is a request of its own, tried like any other."""
+
+    def __init__(self, address: str):
+        self._address, self._place = address, 0
+        facts = _retried(address, file_system(address).info, address)
+        if not isinstance(facts.get("size"), int):
+            raise ImageError(f"{address}: the server tells no size, so no part can be asked for.")
+        self._size: int = facts["size"]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = max(start + offset, 0)
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        end = min(self._place + len(buffer), self._size)
+        count = max(end - self._place, 0)
+        if count:
+            files = file_system(self._address)
+            part = {"start": self._place, "end": end, "timeout": TIMEOUT}
+            data = _retried(self._address, files.cat_file, self._address, **part)
+            if len(data) != count:
+                raise ImageError(f"{self._address}: the server sends no part of a file.")
+            buffer[:count] = data
+            self._place = end
+        return count
 
 
 class RemoteFolder(Addresses):
@@ -169,7 +207,7 @@ def _streamed(files: Any, address: str, most: int) -> bytes:
     return bytes(data)
 
 
-def _retried(address: str, function: Callable[..., Any], *args: Any) -> Any:
+def _retried(address: str, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
     """What a function answers, called until it does; its last error becomes a sentence."""
     import tenacity
 
@@ -181,7 +219,7 @@ def _retried(address: str, function: Callable[..., Any], *args: Any) -> Any:
         reraise=True,
     )
     try:
-        return attempts(function, *args)
+        return attempts(function, *args, **more)
     except Exception as error:  # each file system has its own
         count = attempts.statistics["attempt_number"]
         tries = f" after {count} attempts" if count > 1 else ""

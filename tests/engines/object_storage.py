@@ -23,6 +23,7 @@ class Shaky:
         asked: key → how often it was asked for.
         failed: how many requests failed.
         broken: endings of keys that never come.
+        every: which request fails.
     """
 
     def __init__(self):
@@ -32,6 +33,7 @@ class Shaky:
         self.asked: Counter[str] = Counter()
         self.failed = 0
         self.broken: tuple[str, ...] = ()
+        self.every = 50
 
     def __call__(self, environ, start_response):
         if environ["REQUEST_METHOD"] != "GET":
@@ -41,7 +43,7 @@ class Shaky:
             self._count += 1
             count = self._count
             self.asked[path] += 1
-            fails = count % 50 == 0 or bool(self.broken and path.endswith(self.broken))
+            fails = count % self.every == 0 or bool(self.broken and path.endswith(self.broken))
             self.failed += fails
         if count % 17 == 0:
             time.sleep(0.3)
@@ -75,8 +77,16 @@ def serving() -> Iterator[tuple[str, Shaky]]:
 
 def bucket_with(address: str, files: dict[str, bytes], name: str = "shop") -> None:
     """Make a bucket and put files into it."""
-    client = boto3.client("s3", endpoint_url=address, aws_access_key_id="test",
-                          aws_secret_access_key="test", region_name="us-east-1")  # fmt: skip
-    client.create_bucket(Bucket=name)
+    _client(address).create_bucket(Bucket=name)
     for key, data in files.items():
-        client.put_object(Bucket=name, Key=key, Body=data)
+        put(address, key, data, name)
+
+
+def put(address: str, key: str, data: bytes, name: str = "shop") -> None:
+    """Put a file into a bucket."""
+    _client(address).put_object(Bucket=name, Key=key, Body=data)
+
+
+def _client(address: str):
+    return boto3.client("s3", endpoint_url=address, aws_access_key_id="test",
+                        aws_secret_access_key="test", region_name="us-east-1")  # fmt: skip

@@ -4,8 +4,10 @@ and the rows are those of a folder."""
 import csv
 import http.server
 import io
+import os
 import threading
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -80,6 +82,40 @@ def test_what_fails_for_a_moment_is_asked_for_again(s3, drawn, small, tmp_path):
     same = here.loc[table["id"].str.split("-").str[0]]
     for column in ("articleType_predicted", "gender_true", "fingerprint"):
         assert list(table[column]) == list(same[column])
+
+
+def test_photos_inside_a_folder_of_parquet_files_are_read_in_parts(
+    s3, drawn, small, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(remote, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(remote, "BLOCK", 5_000)  # so that there are many requests
+    s3.every = 7
+    here = Catalogue(drawn)
+    for number, some in enumerate((here.products[:10], here.products[10:])):
+        table = pa.table(
+            {
+                "id": [p.id for p in some],
+                "image": [here.read(p) for p in some],
+                **{a: [p.labels[a] for p in some] for a in here.products[0].labels},
+            }
+        )
+        buffer = io.BytesIO()
+        pq.write_table(table, buffer, row_group_size=4)
+        address = os.environ["AWS_ENDPOINT_URL_S3"]
+        object_storage.put(address, f"tables/part-{number}.parquet", buffer.getvalue())
+    there = Catalogue("s3://shop/tables/")
+    assert [p.labels for p in there.products] == [p.labels for p in here.products]
+    failed = s3.failed
+    for mine, theirs in zip(here.products, there.products, strict=True):
+        assert there.read(theirs) == here.read(mine)
+    assert s3.failed > failed  # and nobody noticed
+    assert_same_answers(small, here, there)
+
+
+def assert_same_answers(classifier, one, other):
+    photos = [[c.photo(p) for p in c.products[:4]] for c in (one, other)]
+    first, second = (classifier.predict(each) for each in photos)
+    assert [a["gender"].label for a in first] == [a["gender"].label for a in second]
 
 
 def test_what_fails_for_good_is_named_with_its_reason(
