@@ -178,3 +178,14 @@ def test_the_cluster_files_are_what_ray_and_this_project_expect():
     words = job["spec"]["entrypoint"].split()
     assert words.pop(0) == "fashion-xai"
     assert parse(words).engine == "ray"  # its flags are there
+
+
+def test_nothing_of_ray_is_imported_unless_it_is_asked_for(drawn, small_bundle, tmp_path):
+    code = (
+        "import sys; from fashion_xai.__main__ import main; main(sys.argv[1:]); "
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('ray', 's3fs', 'tenacity')))"
+    )
+    audit = ["audit", "--data", drawn, "--bundle", small_bundle, "--out", tmp_path, "-q"]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, audit)], cwd=ROOT,
+                          capture_output=True, text=True, timeout=200)  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
