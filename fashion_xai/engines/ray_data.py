@@ -67,9 +67,10 @@ def run(
         ValueError: as of :func:`fashion_xai.engines.run.run`.
     """
     ray = _ray()
-    waiting, failures = dict(chunks), 0
+    waiting, failures, why = dict(chunks), 0, ""
     with _connected(ray, cluster.address):
-        while waiting:
+        while waiting and failures < FAILURES:
+            failures += 1  # until a chunk comes
             try:
                 left = dict(waiting)
                 for number, table in _stream(ray, work, classifier, photos, left, cluster):
@@ -78,23 +79,22 @@ def run(
                     bar.update(table.num_rows)
                     yield number, table
             except ray.exceptions.UserCodeException as error:
-                why = str(error).strip().splitlines()[-1]
-                raise ValueError(f"A worker failed: {why}") from error
+                last = str(error).strip().splitlines()[-1]
+                raise ValueError(f"A worker failed: {last}") from error
             except ray.exceptions.RayError as error:  # a lost node, say: the rest is asked anew
-                failures += 1
-                if failures >= FAILURES:
-                    raise ValueError(
-                        f"The Ray cluster failed {failures} times ({type(error).__name__}). "
-                        "What is finished is kept: the same command goes on."
-                    ) from error
+                why = f" ({type(error).__name__})"
+    if waiting:
+        raise ValueError(
+            f"The Ray cluster failed {failures} times{why}. What is finished is kept: the same "
+            "command goes on."
+        )
 
 
 def _ray() -> Any:
     # Nothing here may leave the machine: Ray reports to its makers unless told otherwise.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what fails is told by exceptions
-    # Actors need no GPU to be hidden from them where they ask for none.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tomorrow's usual
     try:
         import ray
         import ray.data
@@ -136,7 +136,10 @@ def _stream(
     resources = ray.cluster_resources()
     has = resources.get("CPU", 1) / cluster.cores
     if cluster.gpus:
-        has = min(has, resources.get("GPU", 0) / cluster.gpus)
+        there = resources.get("GPU", 0)
+        if cluster.address is None and there < cluster.gpus:  # it would be waited for in vain
+            raise ValueError(f"--gpus {cluster.gpus:g}: this machine has {there:g} for Ray.")
+        has = min(has, there / cluster.gpus)
     actors = min(cluster.actors or max(int(has), 1), len(chunks))
     sources = {id(s): n for n, s in enumerate(photos.sources)}
     sent = [_sent(number, chunk, photos, sources) for number, chunk in chunks.items()]

@@ -156,6 +156,8 @@ def test_wrong_use_is_answered_in_a_sentence(drawn, small_bundle, tmp_path, caps
     assert "--actors: only with --engine ray" in capsys.readouterr().err
     assert main([*audit, "--engine", "ray", "--address", "127.0.0.1:1"]) == 1
     assert "--address 127.0.0.1:1: no Ray cluster is reached" in capsys.readouterr().err
+    assert main([*audit, "--engine", "ray", "--gpus", "1"]) == 1
+    assert "--gpus 1: this machine has 0 for Ray" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main([*audit, "--engine", "ray"]) == 1
     assert 'pip install "fashion-xai[ray]"' in capsys.readouterr().err
