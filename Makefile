@@ -76,7 +76,7 @@ audit-deps: $(DEV) ## what is installed (sbom.json), and its known weaknesses (a
 	@exec $(PY) -m pip_audit --skip-editable $(ARGS)
 
 docs: $(DEV) ## the docs site into site/, every link checked; ARGS=--serve shows it
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(if $(findstring --serve,$(ARGS)),serve,build --quiet) -f .ci/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(if $(findstring --serve,$(ARGS)),serve,build) -f .ci/mkdocs.yml
 
 dist: $(DEV) ## build wheel and sdist, and try each in an empty environment of every Python here
 	@$(PY) -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<7'
