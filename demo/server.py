@@ -48,6 +48,7 @@ from fashion_xai.data.schema import Table
 from fashion_xai.data.sources import location
 
 STYLE = Path(__file__).resolve().parent / "static" / "style.css"
+PROG = "python demo/app.py"
 SESSIONS = 20
 """That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""
 
@@ -81,9 +82,9 @@ def build(
     return page
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse(argv: list[str] | None = None, prog: str = PROG) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python demo/app.py",
+        prog=prog,
         description="Serve the demo. GRADIO_SERVER_NAME and GRADIO_SERVER_PORT work too; "
         "FASHION_AUTH=user:password asks for a log-in.",
     )
@@ -172,10 +173,10 @@ def trusted(args: argparse.Namespace) -> list[str]:
     return ["127.0.0.1", "::1"] if args.share else []  # the tunnel's program runs here
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     """Exit code: 0 stopped by Ctrl-C, 1 failed, 2 wrong use."""
     print_anything()
-    args = parse(argv)
+    args = parse(argv, prog)
     try:
         limit_memory(args.max_memory)
         visitors = Visitors(rate(args.limit) if args.limit else None)

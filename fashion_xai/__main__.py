@@ -1,4 +1,4 @@
-"""The command line: ``python -m fashion_xai predict | explain | audit | trust | export | push``."""
+"""The command line: ``fashion-xai COMMAND``, the same as ``python -m fashion_xai COMMAND``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from importlib import import_module
 
+from fashion_xai.cli import programs
 from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.cli.streams import print_anything
 
@@ -27,7 +28,10 @@ question for help is answered at once."""
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed (some photo could not be used), 2 wrong use."""
     print_anything()
-    args = parse(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in programs.PROGRAMS:
+        return programs.run(argv[0], argv[1:])
+    args = parse(argv)
     try:
         from fashion_xai.classifier import FashionClassifier
 
@@ -62,6 +66,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
             module.add_arguments(command)
             command.set_defaults(run=module.run)
             argv = in_todays_words(argv, getattr(module, "RENAMED", {}))
+    for name, (_, _, does) in programs.PROGRAMS.items():
+        commands.add_parser(name, help=does)
     return parser.parse_args(argv)
 
 

@@ -14,7 +14,8 @@ from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.cli.shared import positive
 from fashion_xai.data.schema import Table
 from fashion_xai.data.schema import read as read_table
-from fashion_xai.models import attention, bundle
+from fashion_xai.models import attention, bundle, hub
+from fashion_xai.models.bundle import BundleError
 from fashion_xai.models.efficientnet import OUTPUT_STRIDES, STRIDE
 from fashion_xai.progress import add_quiet
 from training.data import augment, near_duplicates
@@ -27,6 +28,10 @@ _ELSEWHERE = (
 """Settings that say where things are, or that learn nothing."""
 
 STAGES = "128x96:4:1.2e-3,256x192:1:4e-4"
+"""Of a training from ImageNet's weights."""
+
+FINE_TUNING = "{}x{}:4:4e-4:block3b_add"
+"""Of one that continues from a bundle, at that bundle's size; batch norm is kept as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,10 +180,10 @@ class Config:
         return json.loads(json.dumps(values))
 
 
-def parse(argv: list[str] | None = None) -> Config:
+def parse(argv: list[str] | None = None, prog: str = "python -m training.train") -> Config:
     """Command line → settings; unknown flags are refused with exit code 2."""
     parser = argparse.ArgumentParser(
-        prog="python -m training.train",
+        prog=prog,
         description="Train the classifier on a catalogue and write a bundle to OUT/bundle.",
         epilog="A killed run resumes where it stopped when the same command is given again. "
         "KERAS_BACKEND=jax trains on JAX instead of TensorFlow.",
@@ -193,6 +198,10 @@ def parse(argv: list[str] | None = None) -> Config:
     add_quiet(parser)
     schema.add_arguments(parser)
     args = parser.parse_args(in_todays_words(argv, {"--split": _split_of_today}))
+    try:
+        _choose_schedule(args)
+    except BundleError as error:
+        parser.error(f"--init: {error}")
     table = schema.from_arguments(args)
     for name in schema.FLAGS:
         delattr(args, name)
@@ -204,6 +213,21 @@ def parse(argv: list[str] | None = None) -> Config:
     if args.also and args.on_device:
         parser.error("--also cannot be kept --on-device")
     return Config(table=table, **vars(args))
+
+
+def _choose_schedule(args: argparse.Namespace) -> None:
+    """What was left open, by where the training starts.
+
+    Raises:
+        BundleError: ``--init`` is no bundle.
+    """
+    if args.stages is None and args.init is None:
+        args.stages = parse_stages(STAGES)
+    elif args.stages is None:
+        args.stages = parse_stages(FINE_TUNING.format(*bundle.read_card(args.init)["input_size"]))
+        args.freeze_norm = True
+    if args.augment is None:
+        args.augment = "medium" if args.init else "strong"
 
 
 def _add_data(group) -> None:
@@ -278,14 +302,14 @@ def _add_start(group) -> None:
     )
     add(
         "--init",
-        type=Path,
+        type=_bundle,
         metavar="BUNDLE",
         help="continue from a bundle instead of --weights: more epochs, new data or other labels; "
-        "labels that both know keep their weights",
+        "labels that both know keep their weights. A folder, hf://owner/name, or shipped",
     )
     add(
         "--teacher",
-        type=Path,
+        type=_bundle,
         metavar="BUNDLE",
         help="learn half from the labels and half from what this bundle says about the photos as "
         "they are: against noisy labels, and for answers that stay the same in front of any "
@@ -319,10 +343,10 @@ def _add_schedule(group) -> None:
     add(
         "--stages",
         type=parse_stages,
-        default=STAGES,
         metavar="HxW:EPOCHS:RATE[:FROZEN],…",
         help="size schedule; each stage has its peak learning rate; FROZEN names the last layer "
-        "that is kept as it is. The last size is the one that ships",
+        f"that is kept as it is. The last size is the one that ships. If not given: {STAGES}, or "
+        f"with --init {FINE_TUNING.format('H', 'W')} and --freeze-norm, HxW being the bundle's",
     )
     add("--batch-size", type=positive, default=64)
     add("--weight-decay", type=float, default=0.01)
@@ -391,8 +415,7 @@ def _add_photos(group) -> None:
     add(
         "--augment",
         choices=augment.KINDS,
-        default="strong",
-        help="'light': mirror, shift, scale; 'strong': also rotation, placement, exposure, "
+        help="if not given 'strong', with --init 'medium'. 'light': mirror, shift, scale; 'strong': also rotation, placement, exposure, "
         "sharpness, compression noise and erasing; 'medium': the same on fewer photos; 'phone': "
         "also quarter turns, perspective, shadows and clutter, and backgrounds grown from the "
         "corners of the photos of --also",
@@ -407,7 +430,12 @@ def _add_photos(group) -> None:
 
 def _add_machine(group) -> None:
     add = group.add_argument
-    add("--out", type=Path, required=True, help="folder of the run: log, checkpoint, bundle")
+    add(
+        "--out",
+        type=Path,
+        default=Path("runs/mine"),
+        help="folder of the run: log, checkpoint, bundle",
+    )
     add("--cache", type=Path, default=CACHE, help="folder for the decoded photos")
     add(
         "--devices",
@@ -432,6 +460,19 @@ def _add_machine(group) -> None:
         help="leave model.onnx out of the bundle, which takes some seconds: for trials. "
         "python -m training.export BUNDLE makes it later",
     )
+
+
+def _bundle(text: str) -> Path:
+    """The folder of a bundle: ``shipped``, one of the Hub, or a path; raises
+    argparse.ArgumentTypeError."""
+    if text == "shipped":
+        return bundle.SHIPPED
+    if hub.is_address(text):
+        try:
+            return hub.download(text)
+        except BundleError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)
 
 
 def _split_of_today(text: str) -> tuple[str, str]:

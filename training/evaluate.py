@@ -45,15 +45,18 @@ FEW_CLASSES = 45
 """Condition-CNN (Kolisnik et al. 2021) reports articleType on the 45 most frequent labels."""
 
 
-def main(argv: list[str] | None = None) -> int:
+PROG = "python -m training.evaluate"
+
+
+def main(argv: list[str] | None = None, prog: str = PROG) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
-    args = parse(argv)
+    args = parse(argv, prog)
     return command.run(lambda: run(args), "Stopped; nothing was written.")
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
+def parse(argv: list[str] | None, prog: str = PROG) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m training.evaluate",
+        prog=prog,
         description="Measure each head on one side of the bundle's split: accuracy, top-3, "
         "macro-F1 and more, with bootstrap intervals.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

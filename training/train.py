@@ -1,4 +1,4 @@
-"""Train a bundle: ``python -m training.train --data DIR_OR_ZIP --out RUN``."""
+"""Train a bundle: ``python -m training.train``, the same as ``fashion-xai train``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from training.engine.run import Run
 from training.export import export
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, prog: str = "python -m training.train") -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
-    settings = config.parse(argv)
+    settings = config.parse(argv, prog)
     resumes = "Stopped. The same command resumes after the last whole epoch."
     return command.run(lambda: run(settings), resumes)
 
@@ -45,7 +45,7 @@ def run(settings: config.Config) -> Path:
         training = Run(settings, data, use_xla)
         model = training.train()
     folder = export(settings, data, model, training.seconds, names)
-    print(f"Bundle: {folder}")
+    print(f"Bundle: {folder}\nA demo of it: fashion-xai demo --bundle {folder}")
     return folder
 
 
