@@ -10,7 +10,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fuzz lint bench bench-audit bench-demo bench-ray bench-scale attack soak \
-	audit-deps dist docs eda train evaluate audit space clean
+	audit-deps dist docs notebooks eda train evaluate audit space clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -77,6 +77,9 @@ audit-deps: $(DEV) ## what is installed (sbom.json), and its known weaknesses (a
 
 docs: $(DEV) ## the docs site into site/, every link checked; ARGS=--serve shows it
 	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs $(if $(findstring --serve,$(ARGS)),serve,build) -f .ci/mkdocs.yml
+
+notebooks: $(DEV) ## run examples/*.ipynb and keep what they show
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(VENV)/bin/jupyter-execute --inplace --timeout=400 examples/*.ipynb
 
 dist: $(DEV) ## build wheel and sdist, and try each in an empty environment of every Python here
 	@$(PY) -m pip install --quiet --disable-pip-version-check 'build>=1.2,<2' 'twine>=6,<7'

@@ -22,7 +22,8 @@ from fashion_xai.data.split import read_split
 from fashion_xai.models.bundle import SHIPPED
 
 LABELS = (
-    "Dress", "Hat", "Longsleeve", "Outwear", "Pants", "Shirt", "Shoes", "Shorts", "Skirt", "T-Shirt",
+    "Dress", "Hat", "Longsleeve", "Outwear", "Pants",
+    "Shirt", "Shoes", "Shorts", "Skirt", "T-Shirt",
 )  # fmt: skip
 """The ten of chapter 7; the other photos are left out."""
 

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from tests import garments
+from examples import garments
 
 ANSWER, MESSAGE, EITHER = "answer", "message", "either"
 PHOTO = Image.fromarray(garments.draw("shirt", "Red", (160, 120)))

@@ -86,9 +86,9 @@ def process(command: list[str], root: Path) -> tuple[float, float]:
 
 def photos(args: argparse.Namespace) -> None:
     # Not before: the peak memory of a child counts what its parent held when it started it.
+    from examples import garments
     from fashion_xai import FashionClassifier
     from fashion_xai.data.images import letterbox
-    from tests import garments
 
     classifier = FashionClassifier.load()
     height, width = classifier.size

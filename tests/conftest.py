@@ -12,12 +12,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import pytest
 from filelock import FileLock
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
-from tests import garments
 from tests.server import ROOT, running
 
 REAL_ZIP = "fashion-product-images-small.zip"

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
 from fashion_xai.data.images import prepare
 from fashion_xai.data.labels import CATEGORY_PATH
-from tests import garments
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 
 from demo import space
-from tests import garments
+from examples import garments
 from tests.conftest import ROOT
 from tests.server import free_port, until_ready
 

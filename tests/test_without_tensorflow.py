@@ -10,8 +10,8 @@ import urllib.request
 
 import pytest
 
+from examples.garments import draw
 from fashion_xai.models import bundle
-from tests.garments import draw
 from tests.server import ROOT, free_port, until_ready
 
 BLOCKED = """

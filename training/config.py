@@ -415,10 +415,10 @@ def _add_photos(group) -> None:
     add(
         "--augment",
         choices=augment.KINDS,
-        help="if not given 'strong', with --init 'medium'. 'light': mirror, shift, scale; 'strong': also rotation, placement, exposure, "
-        "sharpness, compression noise and erasing; 'medium': the same on fewer photos; 'phone': "
-        "also quarter turns, perspective, shadows and clutter, and backgrounds grown from the "
-        "corners of the photos of --also",
+        help="if not given 'strong', with --init 'medium'. 'light': mirror, shift, scale; "
+        "'strong': also rotation, placement, exposure, sharpness, compression noise and erasing; "
+        "'medium': the same on fewer photos; 'phone': also quarter turns, perspective, shadows and "
+        "clutter, and backgrounds grown from the corners of the photos of --also",
     )
     add(
         "--backgrounds",

@@ -1,7 +1,7 @@
 """``fashion-xai demo``, ``train`` and ``evaluate``: the programs that stand beside the library.
 
-In a checkout they are its folders ``demo`` and ``training``; a wheel brings the same two packages in
-``fashion_xai/apps``, where they are in nobody's way.
+In a checkout they are its folders ``demo`` and ``training``; a wheel brings the same two packages
+in ``fashion_xai/apps``, where they are in nobody's way.
 """
 
 from __future__ import annotations

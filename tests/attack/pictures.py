@@ -8,7 +8,7 @@ from functools import cache
 
 from PIL import Image
 
-from tests import garments
+from examples import garments
 from tests.bad_uploads import png
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
 from fashion_xai.audit import confusions, engine
@@ -24,7 +25,6 @@ from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.images import letterbox
 from fashion_xai.data.masks import silhouette
 from fashion_xai.models.decoding import softmax
-from tests import garments
 from tests.conftest import ROOT
 
 EVIL = (

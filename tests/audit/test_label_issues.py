@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.audit import engine
 from fashion_xai.audit.label_issues import label_quality, rank
@@ -16,7 +17,6 @@ from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.models import bundle
 from fashion_xai.models.efficientnet import build_model, cam_layer, set_weights
-from tests import garments
 
 PER_KIND, FLIPPED = 40, 0.03
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
 from fashion_xai.maps import methods
-from tests import garments
 from tests.conftest import ROOT
 
 

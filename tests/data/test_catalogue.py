@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai.data.catalogue import Catalogue, CatalogueError, summarise
 from fashion_xai.data.images import ImageError
-from tests import garments
 
 ROW = ["1000", "Men", "Apparel", "Topwear", "Tshirts", "Red", "Summer", "2012", "Casual", "Shirt"]
 HEADER = ",".join(garments.HEADER)

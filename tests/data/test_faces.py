@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from skimage import data, transform
 
+from examples import garments
 from fashion_xai.data.masks import face
-from tests import garments
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai.data import images
 from fashion_xai.data.images import ImageError, letterbox, load, prepare
-from tests import garments
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.data.masks import silhouette
-from tests import garments
 
 
 @pytest.mark.parametrize("kind", garments.KINDS)

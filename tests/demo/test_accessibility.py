@@ -3,7 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests import garments
+from examples import garments
 from tests.server import start
 
 OURS = [".card", "#message", "#shared", ".detail", ".batch", ".about", "#outcome", "#link",

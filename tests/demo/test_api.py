@@ -20,10 +20,10 @@ from PIL import Image
 from starlette.requests import Request
 
 from demo import api
+from examples import garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.data import images
 from fashion_xai.maps import methods
-from tests import garments
 from tests.conftest import ROOT
 from tests.server import free_port, start
 

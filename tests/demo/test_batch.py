@@ -11,8 +11,8 @@ from demo.serving.batcher import DynamicBatcher
 from demo.serving.decoder import Decoder
 from demo.serving.queue_full import QueueFull
 from demo.views import batch
+from examples import garments
 from fashion_xai import ImageError
-from tests import garments
 
 
 @pytest.fixture(scope="module")

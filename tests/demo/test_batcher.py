@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from demo.serving.batcher import BULK, VISITOR, DynamicBatcher, QueueFull
-from tests import garments
+from examples import garments
 
 
 @pytest.fixture

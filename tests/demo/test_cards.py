@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from demo.views import cards
+from examples import garments
 from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
 from fashion_xai.data import images
 from fashion_xai.data.labels import Vocabulary
 from fashion_xai.maps import methods
 from fashion_xai.trust import card as trust_card
-from tests import garments
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo.views import whatif
+from examples import garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.data import images
 from fashion_xai.viz import overlay
-from tests import garments
 from tests.conftest import ROOT
 from tests.server import start
 

@@ -13,9 +13,9 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from demo.serving.uploads import REFUSAL
+from examples import garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.viz import html
-from tests import garments
 from tests.server import start
 
 

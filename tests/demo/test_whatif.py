@@ -8,9 +8,9 @@ import pytest
 
 from demo.serving.result_store import PAGE, Results
 from demo.views import cards, whatif
+from examples import garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.maps.geometry import blurred
-from tests import garments
 
 
 @pytest.fixture(scope="module")

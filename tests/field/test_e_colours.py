@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai.__main__ import main
 from fashion_xai.audit import engine
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue
-from tests import garments
 from tests.field import icc
 from tests.field.shops import rows_of, shop
 

@@ -14,8 +14,8 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from examples import garments
 from fashion_xai.maps import methods
-from tests import garments
 from tests.server import ROOT, free_port
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from PIL import Image
 
+from examples import garments
 from fashion_xai.data import images
 from fashion_xai.data.catalogue import Catalogue, CatalogueError
-from tests import garments
 from tests.field import icc
 
 BAG = Image.fromarray(garments.draw("bag", "Red", (64, 48)))

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from examples import garments
 from fashion_xai import ATTRIBUTES, FashionClassifier
 from fashion_xai.maps import methods
-from tests import garments
 from tests.server import ROOT, start
 
 BATCH = 16

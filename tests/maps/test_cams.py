@@ -8,10 +8,10 @@ from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 from tf_keras_vis.layercam import Layercam
 from tf_keras_vis.utils.scores import CategoricalScore, InactiveScore
 
+from examples import garments
 from fashion_xai import RUNNER_UP
 from fashion_xai.data.images import prepare
 from fashion_xai.maps import cams, methods
-from tests import garments
 
 
 def relu(x):

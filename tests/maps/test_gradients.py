@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from examples import garments
 from fashion_xai.maps import gradients, methods
-from tests import garments
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import sys
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
 from fashion_xai.maps.geometry import blurred
 from fashion_xai.maps.shapley import partition_shap
-from tests import garments
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (64, 48, 3)).astype(np.uint8)
 SHARP = PHOTO.astype(np.float32)

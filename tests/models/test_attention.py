@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.models import attention, bundle
 from fashion_xai.models.efficientnet import BACKBONE_LAYER, POOLING_LAYER, build_model, cam_layer
-from tests import garments
 from training.engine.transfer import transfer
 
 RNG = np.random.default_rng(0)

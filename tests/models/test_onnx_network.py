@@ -7,13 +7,13 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from examples import garments
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.images import letterbox
 from fashion_xai.maps import cams
 from fashion_xai.models import bundle, onnx_network
 from fashion_xai.models.onnx_network import OnnxNetwork, UnsuitableGraph
-from tests import garments
 
 
 def gap(one, other):

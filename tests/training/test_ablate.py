@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from examples import garments
 from fashion_xai.data.schema import Table
-from tests import garments
 from training import ablate, config
 
 

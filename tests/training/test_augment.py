@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests import garments
+from examples import garments
 from training.data import augment
 from training.data.packing import studio
 

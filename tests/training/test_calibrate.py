@@ -6,13 +6,13 @@ import shutil
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai import FashionClassifier, metrics
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.split import write_split
 from fashion_xai.models import bundle
 from fashion_xai.models.decoding import softmax
 from fashion_xai.models.ood import OODScore
-from tests import garments
 from training import calibrate
 from training.engine.losses import log_prior
 from training.evaluation.ood import OOD_SAMPLES

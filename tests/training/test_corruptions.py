@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from examples import garments
 from fashion_xai.data.masks import silhouette
-from tests import garments
 from training.evaluation.corruptions import CORRUPTIONS, scenes
 
 PHOTO = garments.draw("trousers", "Green", size=(160, 120), scale=0.8)

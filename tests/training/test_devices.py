@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from examples import garments
 from fashion_xai.models import bundle
-from tests import garments
 from tests.conftest import ROOT
 from training import train
 from training.engine import devices

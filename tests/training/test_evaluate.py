@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from sklearn.metrics import f1_score
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.models import bundle
-from tests import garments
 from training import evaluate
 
 

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.models import bundle
 from fashion_xai.models.efficientnet import build_model
 from fashion_xai.network import Network
-from tests import garments
 from tests.server import ROOT
 from training import export
 from training.engine import onnx_graph

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.data import schema
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.labels import MISSING, Vocabulary
 from fashion_xai.data.schema import Table
 from fashion_xai.data.split import read_split
 from fashion_xai.models import bundle
-from tests import garments
 from training import calibrate, config, evaluate, train
 from training.data import near_duplicates, packing
 from training.data.labelled import Labelled, Other, read_other

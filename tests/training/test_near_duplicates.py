@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.split import read_split, write_split
-from tests import garments
 from training.data import near_duplicates
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.models import bundle
-from tests import garments
 from tests.conftest import ROOT
 from training import config, evaluate, train
 from training.engine import checkpoint

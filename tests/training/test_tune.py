@@ -6,8 +6,8 @@ import json
 import optuna
 import pytest
 
+from examples import garments
 from fashion_xai.models import bundle
-from tests import garments
 from training import config, tune
 
 

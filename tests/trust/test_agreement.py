@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from examples import garments
 from fashion_xai.data.masks import silhouette
 from fashion_xai.trust.agreement import compare_heads
 from fashion_xai.trust.faithfulness import pointing
-from tests import garments
 
 KINDS = ("shirt", "bag", "dress", "trousers")
 

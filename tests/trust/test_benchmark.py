@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.__main__ import main
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.data.catalogue import Catalogue
@@ -13,7 +14,6 @@ from fashion_xai.maps import methods
 from fashion_xai.models.bundle import TRUST
 from fashion_xai.trust import benchmark
 from fashion_xai.trust import card as trust_card
-from tests import garments
 
 FEW = [
     "--photos",

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.maps import methods
 from fashion_xai.trust.pointing_game import CHANCE, compose, play
-from tests import garments
 
 DRAWN = {"Tshirts": "tshirt", "Trousers": "trousers", "Handbags": "bag", "Casual Shoes": "shoe"}
 

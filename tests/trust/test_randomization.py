@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.models import bundle
 from fashion_xai.trust import randomization
-from tests import garments
 
 
 def test_similarity_by_hand():

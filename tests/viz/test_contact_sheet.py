@@ -6,9 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.viz.contact_sheet import caption, contact_sheet, draw, peak_of
-from tests import garments
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from examples import garments
 from fashion_xai.data.images import SIZE, letterbox
 from fashion_xai.viz import overlay
-from tests import garments
 
 
 @pytest.mark.parametrize("size", [(400, 300), (300, 300), (200, 600), (700, 120), (256, 192)])

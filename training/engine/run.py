@@ -67,7 +67,8 @@ class Run:
         elif settings.init:
             kept = transfer(bundle.load(settings.init), model, vocabulary)
             counts = ", ".join(f"{a} {n} of {vocabulary.sizes[a]}" for a, n in kept.items())
-            print(f"Continuing from {settings.init}; labels that keep their weights: {counts}")
+            start = "the bundle that ships" if settings.init == bundle.SHIPPED else settings.init
+            print(f"Continuing from {start}; labels that keep their weights: {counts}")
         return model
 
     def _train_stage(self, model: keras.Model, number: int) -> None:

@@ -1,6 +1,6 @@
 """Drawn garments: photos for tests and for the demo's examples, and a whole drawn catalogue.
 
-``python -m tests.garments demo/examples`` draws the examples that ship.
+``python -m examples.garments demo/examples`` draws the examples that ship.
 """
 
 from __future__ import annotations
@@ -167,6 +167,21 @@ def write_catalogue(folder: Path, per_kind: int = 4, size: tuple[int, int] = (80
                 [identity, gender, master, sub, article, colour, season, "2012", "Casual", title]
             )
     write_table(folder, rows)
+    return folder
+
+
+def write_class_folders(
+    folder: Path, per_kind: int = 12, size: tuple[int, int] = (320, 240)
+) -> Path:
+    """Drawn garments in a folder each kind, on the sides train, validation and test (8 : 2 : 2)."""
+    for kind in KINDS:
+        for n in range(per_kind):
+            side = ("validation", "test")[n % 2] if n % 6 < 2 else "train"
+            place = folder / side / kind
+            place.mkdir(parents=True, exist_ok=True)
+            colour = list(COLOURS)[n % len(COLOURS)]
+            photo = draw(kind, colour, size, scale=0.7 + 0.02 * (n % 10), seed=n)
+            Image.fromarray(photo).save(place / f"{n}.jpg", quality=92)
     return folder
 
 
