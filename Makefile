@@ -100,7 +100,7 @@ evaluate: data $(READY) ## measure a bundle: DATA=folder-or-zip BUNDLE=… ARGS=
 audit: data $(SERVING) ## audit a catalogue: DATA=folder-or-zip OUT=runs/audit ARGS="--split test"
 	@exec $(PY) -m fashion_xai audit --data "$(DATA)" --out "$(or $(OUT),runs/audit)" $(ARGS)
 
-space: $(SERVING) ## assemble a Hugging Face Space: OUT=folder
+space: $(SERVING) ## assemble a Hugging Face Space and list what to check: OUT=folder
 	@exec $(PY) -m demo.space "$(or $(OUT),runs/space)"
 
 .PHONY: data

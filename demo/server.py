@@ -99,8 +99,9 @@ def parse(argv: list[str] | None = None, prog: str = PROG) -> argparse.Namespace
     add(
         "--bundle",
         type=location,
-        help="folder of a trained bundle, or hf://owner/name[@revision] (default: the one that "
-        "ships)",
+        default=os.environ.get("FASHION_BUNDLE"),
+        help="folder of a trained bundle, or hf://owner/name[@revision] (default: $FASHION_BUNDLE, "
+        "else the one that ships)",
     )
     add(
         "--data",

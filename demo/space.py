@@ -1,4 +1,4 @@
-"""Assemble a Hugging Face Space: ``python -m demo.space OUT``. The folder is complete as it is.
+"""Assemble a Hugging Face Space: ``make space``. The folder is complete as it is.
 
 Only what git tracks is taken, so that nothing private travels by accident.
 """
@@ -18,6 +18,20 @@ TAKEN = ("demo", "fashion_xai", "LICENSE", "NOTICE", "SECURITY.md")
 LFS = "filter=lfs diff=lfs merge=lfs -text"
 LARGE = "".join(f"*.{kind} {LFS}\n" for kind in ("keras", "onnx", "parquet"))
 """What git-lfs keeps: a Space refuses larger files in plain git."""
+CHECKS = """
+Before it is public:
+ [ ] python demo/app.py, in that folder: the page opens, a photo of yours is answered
+ [ ] upload: hf repos create OWNER/NAME --type space --sdk gradio
+             hf upload OWNER/NAME {out} --type space   (or git, with git-lfs installed)
+ [ ] hardware: CPU basic (2 cores, 16 GB) is enough; no GPU, no ZeroGPU, no disk to rent
+ [ ] secrets: none are needed; FASHION_AUTH=user:password, as a secret, asks for a log-in
+ [ ] variables: FASHION_BUNDLE=hf://owner/name serves a bundle of yours (HF_TOKEN, as a secret, for
+             a private one); none else are needed
+ [ ] sleep: on CPU basic a Space that nobody opens for two days sleeps, and wakes with the next
+             visitor; paid hardware sleeps when its settings say so
+ [ ] afterwards: https://OWNER-NAME.hf.space/health answers, and names the model
+"""
+"""What a person has to see to; printed at the end."""
 
 
 def assemble(out: Path) -> None:
@@ -61,7 +75,12 @@ def requirements() -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 2 wrong use."""
-    parser = argparse.ArgumentParser(prog="python -m demo.space", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m demo.space",
+        description=__doc__,
+        epilog=CHECKS.format(out="OUT"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("out", type=Path, help="a new or empty folder")
     args = parser.parse_args(argv)
     try:
@@ -70,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in args.out.rglob("*") if file.is_file())
-    print(f"{args.out}: a complete Space, {size / 1e6:.0f} MB. Push it with git-lfs installed.")
+    print(f"{args.out}: a complete Space, {size / 1e6:.0f} MB.")
+    print(CHECKS.format(out=args.out))
     return 0
 
 

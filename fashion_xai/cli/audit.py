@@ -17,7 +17,7 @@ from fashion_xai.data.files import write
 from fashion_xai.data.label_matching import suggested_map, unknown_labels
 from fashion_xai.data.schema import Table
 from fashion_xai.data.sources import location
-from fashion_xai.data.split import SPLITS, read_split, split_of
+from fashion_xai.data.split import SPLITS, own_side, read_split, split_of
 from fashion_xai.models.bundle import SPLIT
 
 MAP = "suggested-labels.json"
@@ -87,9 +87,11 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         if words := suggested_map(unknown_labels(catalogue.products, vocabulary)):
             args.out.mkdir(parents=True, exist_ok=True)
             write(args.out / MAP, json.dumps(words, indent=1, ensure_ascii=False) + "\n")
-            print(f"  A map to begin with: {args.out / MAP}")
+            print(f"  A map to begin with, fill in what is empty: {args.out / MAP}")
         split = _split(classifier, args, catalogue)
         chosen = None if args.split == "all" else args.split
+        if chosen and not split and (own := own_side(catalogue.products, chosen)):
+            catalogue.products, chosen = own, None
         summary = engine.run(
             classifier,
             catalogue,

@@ -68,11 +68,11 @@ def describe(unknown: Sequence[UnknownLabel], most: int = 12) -> Iterator[str]:
 
 
 def suggested_map(unknown: Iterable[UnknownLabel]) -> dict[str, dict[str, list[str]]]:
-    """A label map as ``--labels`` takes it, of the labels that are spelt alike."""
+    """A label map as ``--labels`` takes it: of each label the one that is spelt alike, or nothing,
+    which a person may fill in and which means unknown until then."""
     words: dict[str, dict[str, list[str]]] = {}
     for u in unknown:
-        if u.meant:
-            words.setdefault(u.label, {})[u.attribute] = [u.meant]
+        words.setdefault(u.label, {})[u.attribute] = [u.meant] if u.meant else []
     return words
 
 

@@ -169,8 +169,8 @@ def _is_columns(value: Any) -> bool:
 
 
 def _is_labels(value: Any) -> bool:
-    """Attribute → labels, one or more."""
-    return isinstance(value, dict) and all(_is_texts(x) and x for x in value.values())
+    """Attribute → labels; none where it is unknown."""
+    return isinstance(value, dict) and all(map(_is_texts, value.values()))
 
 
 def _is_words(value: Any) -> bool:

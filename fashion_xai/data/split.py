@@ -100,6 +100,15 @@ def split_of(path: Path, products: Sequence[Product]) -> tuple[dict[str, str], s
     )
 
 
+def own_side(products: Sequence[Product], name: str) -> list[Product]:
+    """The products that the catalogue itself puts on a side, by folders or files such as
+    ``test/``: what a side means where the bundle's split is of another catalogue."""
+    found = [product for product in products if product.side == name]
+    if found:
+        print(f"{len(found):,} products of {name}, as the catalogue's folders or files name it")
+    return found
+
+
 def _read(path: Path) -> tuple[dict[str, tuple[str, str]], list[str] | None]:
     """Id → (side, marks), and the marked attributes; None where nothing is marked."""
     table = files.read_csv(path)

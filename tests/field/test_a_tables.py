@@ -340,22 +340,38 @@ def test_other_spellings_are_named_before_the_work_and_mapped(
     swap = {"Tshirts": "T-shirts", "Jeans": "jeans", "Watches": "Watch"}
     assert any(r[at] in swap for r in rows)
     rows = [[*r[:at], swap.get(r[at], r[at]), *r[at + 1 :]] for r in rows]
+    rows[0][at] = "Qpzxv"  # nothing is spelt like it
     data = shop(drawn, tmp_path / "shop", header, rows)
     arguments = ["--bundle", str(small_bundle), "--data", str(data), "-q", "--no-report"]
     out = tmp_path / "audit"
     assert main(["audit", *arguments, "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    assert "articleType 'T-shirts' (4 products); meant: 'Tshirts'?" in said
+    assert "articleType 'T-shirts' (3 products); meant: 'Tshirts'?" in said
     assert said.index("T-shirts") < said.index("differ from the label")
     suggested = out / "suggested-labels.json"
     assert json.loads(suggested.read_text(encoding="utf-8"))["T-shirts"] == {
         "articleType": ["Tshirts"]
     }
+    assert json.loads(suggested.read_text(encoding="utf-8"))["Qpzxv"] == {"articleType": []}
     again = tmp_path / "again"
     assert main(["audit", *arguments, "--labels", str(suggested), "--out", str(again)]) == 0
     assert "none of the bundle's" not in capsys.readouterr().out
     usual = [p.labels["articleType"] for p in Catalogue(drawn).products]
-    assert list(Audit(again).table["articleType_true"]) == usual
+    assert list(Audit(again).table["articleType_true"]) == [None, *usual[1:]]
+
+
+def test_a_side_is_the_folders_where_the_bundle_knows_none(drawn, small_bundle, tmp_path, capsys):
+    data = class_folders(drawn, tmp_path / "shop")
+    out = tmp_path / "audit"
+    arguments = ["--bundle", str(small_bundle), "--data", str(data), "-q", "--no-report"]
+    assert main(["audit", *arguments, "--split", "test", "--out", str(out)]) == 0
+    assert (
+        "products of test, as the catalogue's folders or files name it" in capsys.readouterr().out
+    )
+    kept = Audit(out).table["id"]
+    assert len(kept) and all(i.startswith("test/") for i in kept)
+    assert main(["audit", *arguments, "--split", "validation", "--out", str(tmp_path / "b")]) == 1
+    assert "no product of the validation split" in capsys.readouterr().err
 
 
 def test_columns_spelt_otherwise_are_suggested(drawn, table, tmp_path):

@@ -87,7 +87,7 @@ def test_descriptions_and_maps_are_read_from_files_and_travel_with_the_card(tmp_
     [
         ('{"Pants": ["Jeans"]}', "'Pants': expected attributes with lists of labels"),
         ('{"Pants": {"articleType": "Jeans"}}', "'Pants': expected attributes"),
-        ('{"Pants": {"articleType": []}}', "'Pants': expected attributes"),
+        ('{"Pants": {"articleType": [1]}}', "'Pants': expected attributes"),
         ("[]", "expected a JSON object"),
     ],
 )
