@@ -247,6 +247,7 @@ class FashionClassifier:
             {a: x[None] for a, x in forward_pass.logits.items()}
         )
         indices = self.decoder.labels(probabilities)
+        together = self.decoder.together(probabilities)
         answers = {}
         for attribute, logits in forward_pass.logits.items():
             index = int(indices[attribute][0])
@@ -261,6 +262,7 @@ class FashionClassifier:
                 logits=logits,
                 raw_label=labels[int(row.argmax())],
                 labels=labels,
+                together=together[attribute][0] if attribute in together else None,
             )
         return answers
 

@@ -69,10 +69,12 @@
     if (top > 0 && !canvas.dataset.bare) {
       const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
       const signed = Boolean(canvas.dataset.signed);
+      // Weak evidence, or a photo that may show no product: not stretched to full brightness.
+      const strength = look.opacity * (canvas.dataset.faint ? FAINT : 1);
       const table = colours[signed ? "signed" : "plain"];
       for (let i = 0; i < values.length; i++) {
         const value = Math.min(Math.max(values[i] / top, signed ? -1 : 0), 1);
-        const alpha = Math.abs(value) * look.opacity;
+        const alpha = Math.abs(value) * strength;
         const row = 3 * Math.min(255, Math.floor(256 * (signed ? 0.5 + value / 2 : value)));
         for (let c = 0; c < 3; c++) {
           pixels.data[4 * i + c] = pixels.data[4 * i + c] * (1 - alpha) + table[row + c] * alpha;
@@ -112,6 +114,20 @@
     }
   });
 
+  // Which cards show their details; a card that is drawn anew shows them again.
+  const opened = new Set();
+  document.addEventListener("toggle", (e) => {
+    if (!e.target.matches?.("details.more")) return;
+    const name = e.target.closest(".card").dataset.attribute;
+    if (e.target.open) opened.add(name);
+    else if (e.target.isConnected) opened.delete(name);
+  }, true);
+  function reopen() {
+    for (const details of document.querySelectorAll(".card details.more:not([open])")) {
+      if (opened.has(details.closest(".card").dataset.attribute)) details.open = true;
+    }
+  }
+
   // A format that the browser cannot show, such as HEIC: the preview takes what the server decoded.
   function previews() {
     const decoded = photo();
@@ -132,6 +148,9 @@
   };
   new MutationObserver((changes) => {
     const ours = changes.some((c) => !c.target.closest?.(".stack"));
-    if (ours) later();
+    if (ours) {
+      reopen();
+      later();
+    }
   }).observe(document.documentElement, { childList: true, subtree: true });
 })();

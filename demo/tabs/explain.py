@@ -17,29 +17,32 @@ from demo.serving.analyses import Analyses
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.tabs.inputs import choice_input, photo_input
-from demo.views import cards, whatif
+from demo.views import cards, whatif, words
 from demo.views.render import render
 from fashion_xai import ImageError
 from fashion_xai.maps import methods
+from fashion_xai.maps.methods import METHODS
 from fashion_xai.viz import html, overlay
 
 DEMO = Path(__file__).resolve().parents[1]
 OPACITY = 70
+FAINT = 0.4
+"""Of the opacity, for a map that is shown faintly."""
 RIVALS = "(all others)"
-INTRO = """# What is it – and what tells you so?
-Drop a photo of a garment, a shoe or an accessory. Six answers, each with a **heatmap** of the
-cells of the photo that speak for it. A map tells where the network's score comes from, not what
-caused it."""
-READING = """**Reading a map.** Bright: these cells speak most for the label rather than its rivals.
-Clear: they do not. With "rather than" one label, orange speaks for the first, purple for the other.
-The evidence is counted in logits, the unit of the network's scores. Hover over a map, tap it or
-press Enter on it to see the photo without it."""
+INTRO = "# What is it – and what tells you so?"
+INVITATION = "Take or drop a photo of one item: clothes, shoes or an accessory."
+READING = """Bright parts speak most for the answer, clear parts do not. Point at a map, tap it or
+press Enter on it to see the photo without it. Compared with another answer, orange speaks for the
+first and purple for the other. A map tells where the network's score comes from, not what caused
+it; the numbers under *Details* are in logits, the unit of those scores."""
 
-SCRIPTS = ("cards.js", "paint.js")
+SCRIPTS = ("cards.js", "paint.js", "photo.js")
 BOARD = (
     '<canvas id="paint" hidden role="img" aria-label="the photo, to paint over with mouse or '
     'finger; without them, hide what a head looked at"></canvas>'
 )
+
+LEGEND = '<p class="legend" aria-hidden="true">speaks little <i></i> speaks most for the answer</p>'
 
 UNUSABLE = (ImageError, QueueFull, KeyError, ValueError)
 """What a photo, or a choice that is none, raises: all with a sentence for the visitor."""
@@ -68,7 +71,8 @@ def script() -> str:
     }
     code = "\n".join((DEMO / "static" / name).read_text(encoding="utf-8") for name in SCRIPTS)
     settings = (
-        f"const OPACITY = {OPACITY / 100}, MASK = {whatif.MASK}, COLOURS = {json.dumps(colours)};"
+        f"const OPACITY = {OPACITY / 100}, FAINT = {FAINT}, MASK = {whatif.MASK}, "
+        f"COLOURS = {json.dumps(colours)};"
     )
     return f"<script>{settings}\n{code}</script>"
 
@@ -81,11 +85,11 @@ def build(analyses: Analyses, results: Results) -> None:
         results: where what is saved is kept.
     """
     answers = Answers(analyses, results)
-    gr.Markdown(INTRO)
+    gr.Markdown(INTRO, elem_id="intro")
     with gr.Row(elem_id="stage"):
-        with gr.Column(scale=1, min_width=260, elem_id="photo-side"):
+        with gr.Column(scale=2, min_width=260, elem_id="photo-side"):
             photo = _photo_side()
-        with gr.Column(scale=3):
+        with gr.Column(scale=5, elem_id="answers"):
             shown = _cards_side(answers.attributes)
     _connect(photo, shown, answers)
     _offer(photo.photo, answers)
@@ -102,39 +106,44 @@ class Answers:
     def __init__(self, analyses: Analyses, results: Results):
         self.analyses, self.results = analyses, results
         self.classifier = analyses.batcher.classifier
-        self.attributes = self.classifier.attributes
+        self.attributes = words.in_order(self.classifier.attributes)
 
     def look(self, path, method):
-        """A new photo: message, photo, six cards, the drop-downs, outcome, the button."""
+        """A new photo: message, photo, six cards, the drop-downs, outcome, link, the button."""
         blank = [cards.empty_card(a) for a in self.attributes]
         closed = [gr.Dropdown(choices=[], value=None, interactive=False)] * 2 * len(blank)
-        nothing = ["", *blank, *closed, "", gr.Button(interactive=False)]
+        nothing = ["", *blank, *closed, "", "", gr.Button(interactive=False)]
         if path is None:
-            return ["", *nothing]
+            return [cards.note(INVITATION), *nothing]
         try:
             analysis = self.analyses.of(path, "look")
-            maps = cards.explain(self.classifier, analysis, method)
+            maps = self._maps(analysis, method)
         except UNUSABLE as error:
             return [cards.message(_sentence(error)), *nothing]
         options = cards.choices(maps).values()
-        opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=True) for o in options]
+        about = METHODS[method].about_the_label
+        opened = [gr.Dropdown(choices=o, value=o[0][1], interactive=about) for o in options]
         opened += [
-            gr.Dropdown(choices=[RIVALS, *o], value=RIVALS, interactive=True) for o in options
+            gr.Dropdown(choices=[RIVALS, *o], value=RIVALS, interactive=about) for o in options
         ]
         shown = cards.shown_photo(analysis)
-        message = cards.doubt(self.classifier, analysis)
-        return [message, shown, *self._cards(maps), *opened, "", gr.Button(interactive=True)]
+        message = cards.headline(self.classifier, analysis, maps)
+        drawn = cards.six(self.classifier, analysis, maps)
+        return [message, shown, *drawn, *opened, "", "", gr.Button(interactive=True)]
 
     def redraw(self, path, method, *labels):
-        """Other labels' or another method's maps, from the same forward pass; and a message."""
+        """Other labels' or another method's maps, from the same forward pass; a message, and no
+        link any more: what it leads to is not what is shown now."""
         if path is None:
-            return ["", *(cards.empty_card(a) for a in self.attributes)]
+            blank = [cards.empty_card(a) for a in self.attributes]
+            return [cards.note(INVITATION), *blank, ""]
         try:
             analysis = self.analyses.of(path, "look again")
             maps = self._maps(analysis, method, labels)
         except UNUSABLE as error:
-            return [cards.message(_sentence(error)), *[gr.skip()] * len(self.attributes)]
-        return [cards.doubt(self.classifier, analysis), *self._cards(maps)]
+            return [cards.message(_sentence(error)), *[gr.skip()] * (len(self.attributes) + 1)]
+        message = cards.headline(self.classifier, analysis, maps)
+        return [message, *cards.six(self.classifier, analysis, maps), ""]
 
     def save(self, path, method, *labels):
         """Links to the contact sheet, to the JSON of what is shown, and to a page with both."""
@@ -184,16 +193,23 @@ class Answers:
         maps = cards.explain(self.classifier, analysis, chosen)
         return cards.answer(self.classifier, analysis.forward_pass, maps)
 
-    def _cards(self, maps):
-        return [cards.card(self.classifier, e) for e in maps.values()]
+    def menus(self, method):
+        """Whether another answer can be chosen: not for a map that knows none."""
+        about = METHODS[cards.closed_form(method)].about_the_label
+        return [gr.Dropdown(interactive=about)] * 2 * len(self.attributes)
 
-    def _maps(self, analysis, method, labels):
-        """``labels``: the label shown of each head, then its rival of each."""
+    def _maps(self, analysis, method, labels=()):
+        """In the page's order. ``labels``: the label shown of each head, then its rival of each."""
         n = len(self.attributes)
-        rivals = [None if x in (None, RIVALS) else x for x in labels[n:]]
-        shown = dict(zip(self.attributes, labels[:n], strict=True))
-        against = dict(zip(self.attributes, rivals, strict=True))
-        return cards.explain(self.classifier, analysis, method, shown, against)
+        shown, against = {}, {}
+        if labels and METHODS[cards.closed_form(method)].about_the_label:
+            rivals = [None if x in (None, RIVALS) else x for x in labels[n:]]
+            shown = dict(zip(self.attributes, labels[:n], strict=True))
+            against = dict(zip(self.attributes, rivals, strict=True))
+        if same := [a for a, label in shown.items() if label and label == against[a]]:
+            raise ValueError(f"{words.title(same[0])}: choose two different answers to compare.")
+        maps = cards.explain(self.classifier, analysis, method, shown, against)
+        return {a: maps[a] for a in self.attributes}
 
     def _hide(self, analysis, mask):
         changed = whatif.hide(analysis.photo, mask)
@@ -233,56 +249,73 @@ class _Cards(NamedTuple):
 
 def _photo_side() -> _Photo:
     photo = photo_input(
-        label="Photo", sources=["upload", "clipboard", "webcam"], height=300, elem_id="photo"
+        label="Photo", sources=["upload", "clipboard", "webcam"], height=360, elem_id="photo"
     )
-    message = gr.HTML(elem_id="message", padding=False)
+    message = gr.HTML(cards.note(INVITATION), elem_id="message", padding=False)
     shown = gr.HTML(elem_id="shown-photo", padding=False)
-    gr.Examples(
-        sorted(str(p) for p in (DEMO / "examples").glob("*.png")),
-        photo,
-        label="Drawn examples",
-        cache_examples=False,
-        api_visibility="private",
-    )
     with gr.Column(elem_id="controls"):  # on a phone below the answers
-        opacity = gr.Slider(0, 100, OPACITY, step=1, label="Heatmap opacity (%)", elem_id="opacity")
-        scale = gr.Radio(
-            [("each map its own", "own"), ("one for all maps", "shared")],
-            value="own",
-            label="Scale",
-            elem_id="scale",
+        gr.Examples(
+            sorted(str(p) for p in (DEMO / "examples").glob("*.png")),
+            photo,
+            label="Drawn examples",
+            cache_examples=False,
+            api_visibility="private",
         )
-        method = gr.Radio(
-            [(methods.METHODS[name].title, name) for name in methods.CLOSED],
-            value=methods.DEFAULT,
-            label="Map",
-            elem_id="method",
-        )
-        gr.Markdown(READING)
+        with gr.Accordion("How to read a map", open=False):
+            gr.Markdown(READING)
+        with gr.Accordion("Map settings", open=False, elem_id="settings"):
+            opacity = gr.Slider(
+                0, 100, OPACITY, step=1, label="Strength of the heatmap (%)", elem_id="opacity"
+            )
+            scale = gr.Radio(
+                [("per picture", "own"), ("comparable", "shared")],
+                value="own",
+                label="Brightness",
+                elem_id="scale",
+            )
+            method = gr.Radio(
+                [(_style(name), name) for name in methods.CLOSED],
+                value=methods.DEFAULT,
+                label="Map style",
+                elem_id="method",
+            )
     return _Photo(photo, message, shown, opacity, scale, method)
+
+
+def _legend() -> list[str]:
+    """The colours of a map from little to much, for CSS."""
+    table = matplotlib.colormaps[overlay.COLOURS](np.linspace(0, 1, 7))[:, :3]
+    return [f"rgb({r} {g} {b})" for r, g, b in (255 * table).round().astype(int).tolist()]
+
+
+def _style(name: str) -> str:
+    title = METHODS[name].title
+    return f"{title} (recommended)" if name == methods.DEFAULT else title
 
 
 def _cards_side(attributes: Sequence[str]) -> _Cards:
     places, menus, rivals = [], [], []
+    gr.HTML(render("legend", colours=_legend()), padding=False, elem_id="legend")
     for first in range(0, len(attributes), 3):
-        with gr.Row():
+        with gr.Row(elem_classes="answers"):
             for attribute in attributes[first : first + 3]:
-                with gr.Column(min_width=210):
-                    places.append(gr.HTML(cards.empty_card(attribute)))
-                    with gr.Accordion(f"{attribute}: why not another?", open=False):
-                        menus.append(
-                            choice_input(label=f"explain {attribute} as", interactive=False)
-                        )
+                with gr.Column(min_width=210, elem_classes="slot"):
+                    places.append(gr.HTML(cards.empty_card(attribute), padding=False))
+                    with gr.Group(elem_classes="compare"):
+                        title = words.title(attribute)
+                        menus.append(choice_input(label=f"{title}: explain", interactive=False))
                         rivals.append(
-                            choice_input(label=f"{attribute}: rather than", interactive=False)
+                            choice_input(
+                                label=f"{title}: compare with another answer", interactive=False
+                            )
                         )
     with gr.Row():
-        make = gr.Button("Save what is shown", interactive=False, elem_id="save")
+        make = gr.Button("Prepare downloads and link", interactive=False, elem_id="save")
         link = gr.HTML(elem_id="link", padding=False)
     with gr.Accordion("What if a part were hidden?", open=False):
         gr.Markdown(
-            "Paint over a part of the photo, or hide the fifth that a head looked at most: "
-            "the six answers are asked for again."
+            "Paint over a part of the photo, or blur the fifth that decided an answer: the "
+            "questions are asked again."
         )
         with gr.Row():
             gr.HTML(BOARD, elem_id="editor")
@@ -290,9 +323,9 @@ def _cards_side(attributes: Sequence[str]) -> _Cards:
                 hide_it = gr.Button("Hide what I painted", elem_id="hide-painted")
                 unpaint = gr.Button("Start painting anew", elem_id="unpaint")
                 head = gr.Dropdown(
-                    list(attributes), value=attributes[0], label="or what this looked at"
+                    [(words.title(a), a) for a in attributes], value=attributes[0], label="Answer"
                 )
-                hide_seen = gr.Button("Hide what this head looked at", elem_id="hide-seen")
+                hide_seen = gr.Button("Blur what decided this answer", elem_id="hide-seen")
                 outcome = gr.HTML(elem_id="outcome", padding=False)
     labels = [*menus, *rivals]
     return _Cards(places, labels, make, link, hide_it, unpaint, head, hide_seen, outcome)
@@ -303,7 +336,10 @@ def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
     left.photo.change(
         answers.look,
         [left.photo, left.method],
-        [left.message, left.shown, *right.places, *right.labels, right.outcome, right.make],
+        [
+            *(left.message, left.shown, *right.places, *right.labels),
+            *(right.outcome, right.link, right.make),
+        ],
         show_progress="minimal",
         **PRIVATE,
         **NETWORK,
@@ -315,10 +351,13 @@ def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
         choices,
         answers.redraw,
         shown,
-        [left.message, *right.places],
+        [left.message, *right.places, right.link],
         show_progress="hidden",
         trigger_mode="always_last",
         **PRIVATE,
+    )
+    left.method.input(  # type: ignore[attr-defined]
+        answers.menus, left.method, right.labels, show_progress="hidden", **PRIVATE
     )
     right.make.click(answers.save, shown, right.link, **PRIVATE)
     strokes = gr.Textbox(visible=False)

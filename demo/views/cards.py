@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
+from demo.views import words
 from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
+from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
 from fashion_xai.trust import card as trust_card
@@ -78,9 +80,30 @@ def choices(maps: Mapping[str, Explanation]) -> dict[str, list[tuple[str, str]]]
     }
 
 
-def card(classifier: FashionClassifier, e: Explanation) -> Markup:
-    """One head's card: label, probability, next two labels, map, evidence, trust."""
-    (best, probability), *others = e.prediction.top(3)
+def six(
+    classifier: FashionClassifier, analysis: Analysis, maps: Mapping[str, Explanation]
+) -> list[Markup]:
+    """The cards of a photo, in the maps' order."""
+    doubted = classifier.is_one_product(analysis.forward_pass) is False
+    answers = {a: e.prediction for a, e in maps.items()}
+    return [card(classifier, e, answers, doubted) for e in maps.values()]
+
+
+def card(
+    classifier: FashionClassifier,
+    e: Explanation,
+    answers: Mapping[str, Prediction],
+    doubted: bool = False,
+) -> Markup:
+    """One head's card: label, probability, next two labels, map, evidence, trust.
+
+    Args:
+        e: the head's map.
+        answers: of all heads.
+        doubted: the photo hardly looks like one product; its maps are shown faintly.
+    """
+    alone = _alone(e.prediction, answers, classifier.taxonomy)
+    (best, probability), *others = _shares(e.prediction) if alone else e.prediction.top(3)
     cells = {
         "cells": np.round(e.heatmap.astype(np.float64), DECIMALS).tolist(),
         "box": e.box._asdict(),
@@ -89,14 +112,20 @@ def card(classifier: FashionClassifier, e: Explanation) -> Markup:
     return render(
         "card",
         attribute=e.prediction.attribute,
+        title=words.title(e.prediction.attribute),
         e=e,
+        knows=methods.METHODS[e.method].about_the_label,
+        supports=words.evidence(e),
+        weak=words.is_weak(e),
+        faint=doubted or words.is_weak(e),
         what=_what(e),
         map=json.dumps(cells),
         best=best,
         probability=percent(probability),
         width=f"{100 * probability:.1f}",
         others=[(label, percent(share)) for label, share in others],
-        alone=_alone(e.prediction),
+        alone=alone,
+        kinds=", ".join(words.title(a).lower() for a in CATEGORY_PATH),
         trust=_trust(classifier.bundle.trust, e),
     )
 
@@ -113,7 +142,7 @@ def result_page(
     figures = [(_blended(classifier, analysis, e), _caption(e)) for e in maps]
     return html.page(
         "What is it, and what tells you so?",
-        render("result", figures=figures),
+        render("result", figures=figures, doubts=doubts(classifier, analysis)),
         html.paragraph("This page is forgotten an hour after it was made."),
     )
 
@@ -132,7 +161,7 @@ def sheet_and_json(
 
 def empty_card(attribute: str) -> Markup:
     """The card while there is no photo."""
-    return render("card", attribute=attribute, e=None)
+    return render("card", attribute=attribute, title=words.title(attribute), e=None)
 
 
 def note(text: str) -> Markup:
@@ -145,13 +174,21 @@ def message(text: str) -> Markup:
     return render("note", text=text, kind="message") if text else Markup()
 
 
-def doubt(classifier: FashionClassifier, analysis: Analysis) -> Markup:
-    """What to take the answers with: a sentence where the photo hardly looks like one product, or
-    where something in its file was ignored; else ''."""
+def headline(
+    classifier: FashionClassifier, analysis: Analysis, maps: Mapping[str, Explanation]
+) -> Markup:
+    """The answer in one line, and under it what to take it with."""
+    labels = words.headline({a: e.prediction for a, e in maps.items()})
+    return render("headline", labels=labels, doubts=doubts(classifier, analysis))
+
+
+def doubts(classifier: FashionClassifier, analysis: Analysis) -> list[str]:
+    """Sentences where the photo hardly looks like one product, or where something in its file was
+    ignored."""
     says = [f"The photo: {note}." for note in analysis.notes]
     if classifier.is_one_product(analysis.forward_pass) is False:
-        says.append("Not sure this is one product: take the answers with doubt.")
-    return message(" ".join(says))
+        says.append(words.DOUBT)
+    return says
 
 
 def answer(
@@ -199,18 +236,28 @@ def _blended(classifier: FashionClassifier, analysis: Analysis, e: Explanation) 
     return html.data_uri(drawn)
 
 
-def _alone(p: Prediction) -> dict[str, str] | None:
+def _alone(
+    p: Prediction, answers: Mapping[str, Prediction], taxonomy: Taxonomy
+) -> dict[str, Any] | None:
     """What the head would say by itself, where the category heads' joint decoding decided
-    otherwise: the card's first answer would have a smaller number than its second, unexplained."""
+    otherwise: the card then shows the shares that decided, in which its answer is the first."""
     if p.raw_label == p.label:
         return None
-    return {"label": p.raw_label, "share": percent(float(p.probabilities.max()))}
+    share = percent(float(p.probabilities.max()))
+    return {"label": p.raw_label, "share": share, "apart": words.apart(p, answers, taxonomy)}
+
+
+def _shares(p: Prediction, k: int = 3) -> list[tuple[str, float]]:
+    """The ``k`` labels of a category head that the joint decoding found best, with its shares."""
+    assert p.together is not None
+    order = np.argsort(-p.together, kind="stable")[:k]
+    return [(p.labels[i], float(p.together[i])) for i in order]
 
 
 def _caption(e: Explanation) -> str:
     """The answer with its probability, and the map apart where it is of another label."""
     p = e.prediction
-    answer = f"{p.attribute}: {p.label}, {percent(p.probability)}"
+    answer = f"{words.title(p.attribute)}: {p.label}, {percent(p.probability)}"
     if e.target == p.label and e.against is None:
         return answer
     versus = "" if e.against is None else f" rather than {e.against}"
@@ -219,16 +266,18 @@ def _caption(e: Explanation) -> str:
 
 def _what(e: Explanation) -> str:
     versus = "" if e.against is None else f" rather than {e.against}"
-    return f"{e.prediction.attribute}: {e.target}{versus}"
+    return f"{words.title(e.prediction.attribute)}: {e.target}{versus}"
 
 
 def _trust(card: Mapping[str, Any], e: Explanation) -> dict[str, Any] | None:
     """What the trust card says of a head's maps by a method; None where it was not measured."""
     head, method = e.prediction.attribute, e.method
-    if not (says := trust_card.summary(card, head, method)):
+    grade, says = trust_card.grade(card, head, method), trust_card.summary(card, head, method)
+    if grade is None or not says:
         return None
     return {
         "badge": trust_card.badge(card, head, method),
+        "middle": grade.middle,
         "summary": says,
         "compared": trust_card.compared(card, head, method),
         "measures": trust_card.JUDGED,

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
+from demo.views import words
 from demo.views.cards import Analysis
 from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
@@ -19,7 +20,7 @@ from fashion_xai.models.outputs import ForwardPass
 from fashion_xai.viz import overlay
 
 SHARE = 0.2
-"""Of the photo: what "hide what this head looked at" hides."""
+"""Of the photo: what "blur what decided this answer" hides."""
 
 MASK = 128
 """Longest side of what is painted; it is enlarged to the photo's."""
@@ -90,6 +91,7 @@ def compare(
         rows.append(
             {
                 "attribute": attribute,
+                "title": words.title(attribute),
                 "label": was.label,
                 "before": percent(was.probability),
                 "after": percent(float(now.probabilities[was.index])),

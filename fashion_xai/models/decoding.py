@@ -53,13 +53,33 @@ class Decoder:
         """
         best = {a: p.argmax(-1) for a, p in probabilities.items()}
         if self.paths is not None:
-            logs = (
-                np.log(np.maximum(probabilities[a], TINY))[:, self.paths[:, level]]
-                for level, a in enumerate(CATEGORY_PATH)
-            )
-            chosen = self.paths[sum(logs).argmax(-1)]  # type: ignore[union-attr]
+            chosen = self.paths[self._scores(probabilities).argmax(-1)]
             best.update({a: chosen[:, level] for level, a in enumerate(CATEGORY_PATH)})
         return best
+
+    def together(self, probabilities: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Category head → float (n, k), the share of the most probable path with each label among
+        all paths: what :meth:`labels` decided by, so that its answer has the largest. Empty where
+        there are no paths. Three heads that read the same features are no independent witnesses:
+        these shares are surer than they are often right."""
+        if self.paths is None:
+            return {}
+        shares = softmax(self._scores(probabilities))
+        found = {}
+        for level, a in enumerate(CATEGORY_PATH):
+            best = np.zeros_like(probabilities[a])
+            np.maximum.at(best.T, self.paths[:, level], shares.T)
+            found[a] = best
+        return found
+
+    def _scores(self, probabilities: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Logarithm of each path's product, (n, paths)."""
+        assert self.paths is not None
+        logs = [
+            np.log(np.maximum(probabilities[a], TINY))[:, self.paths[:, level]]
+            for level, a in enumerate(CATEGORY_PATH)
+        ]
+        return np.sum(logs, axis=0)
 
 
 def _paths(vocabulary: Vocabulary, taxonomy: Taxonomy) -> np.ndarray | None:

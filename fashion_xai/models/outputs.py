@@ -24,6 +24,8 @@ class Prediction:
         logits: float32 (n_labels,), before the temperature.
         raw_label: what the head says alone; differs from ``label`` where the heads disagreed.
         labels: the head's vocabulary, in the order of ``probabilities``.
+        together: float (n_labels,), what a category head's answer was decided by, see
+            :meth:`fashion_xai.models.decoding.Decoder.together`; None for the others.
     """
 
     attribute: str
@@ -34,6 +36,7 @@ class Prediction:
     logits: np.ndarray
     raw_label: str
     labels: tuple[str, ...]
+    together: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         _freeze(self.probabilities, self.logits)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 CONTROLS = {
     "random": "random cells",
@@ -25,6 +25,9 @@ JUDGED = ("deletion", "insertion", "road")
 
 ARRANGEMENTS = ("centred", "placed")
 
+FAIR = 3
+"""Controls that a map has to beat, of :data:`CONTROLS`, to be called fair."""
+
 
 def beaten(card: Mapping[str, Any], head: str, method: str) -> dict[str, int]:
     """Arrangement → how many of :data:`CONTROLS` a head's map by a method beats: by deletion,
@@ -38,13 +41,38 @@ def beaten(card: Mapping[str, Any], head: str, method: str) -> dict[str, int]:
 
 
 def badge(card: Mapping[str, Any], head: str, method: str) -> str:
-    """How many controls a head's map by a method beats, in few words; '' where not measured."""
-    found, n = beaten(card, head, method), len(CONTROLS)
-    if len(found) < len(ARRANGEMENTS):
+    """The :func:`grade` of a head's map by a method in few words; '' where not measured."""
+    found = grade(card, head, method)
+    if found is None:
         return ""
     return (
-        f"trust: beats {found['placed']} of {n} controls placed, {found['centred']} of {n} centred"
+        f"How reliable is this map? {found.word}: it beat {found.beaten} of {len(CONTROLS)} "
+        "simple tests"
     )
+
+
+class Grade(NamedTuple):
+    """How far a head's maps by a method can be relied on, for someone who reads no figures."""
+
+    word: str
+    """ "Good" where all five controls are beaten, products placed anywhere; "Fair" for three or
+    four; else "Weak"."""
+    beaten: int
+    middle: str
+    """Whether it marks the right place better than a blob in the centre: "yes", "no", or "not
+    proven" where the interval includes zero."""
+
+
+def grade(card: Mapping[str, Any], head: str, method: str) -> Grade | None:
+    """The grade of a head's map by a method; None where it was not measured."""
+    advantages = _advantages(card, "placed", head, method)
+    found = beaten(card, head, method).get("placed")
+    if advantages is None or found is None:
+        return None
+    word = "Good" if found == len(CONTROLS) else "Fair" if found >= FAIR else "Weak"
+    centre = advantages["centre"]
+    middle = "yes" if _beats(centre) else "no" if _loses(centre) else "not proven"
+    return Grade(word, found, middle)
 
 
 def summary(card: Mapping[str, Any], head: str, method: str) -> str:

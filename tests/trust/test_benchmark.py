@@ -180,8 +180,10 @@ def test_summaries(own, rival, words):
     assert "| *centre* |" in trust_card.markdown(card)
     assert trust_card.badge(card, "season", "occlusion") == ""
     n = 5 if own is GOOD else 0
+    word, middle = ("Good", "yes") if own is GOOD else ("Weak", "no")
+    assert trust_card.grade(card, "season", "gradcam") == (word, n, middle)
     assert trust_card.badge(card, "season", "gradcam") == (
-        f"trust: beats {n} of 5 controls placed, 5 of 5 centred"
+        f"How reliable is this map? {word}: it beat {n} of 5 simple tests"
     )
 
 

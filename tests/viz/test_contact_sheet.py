@@ -58,7 +58,7 @@ def test_no_words_overlap_or_are_cut(explained, peak, shape):
         )
         for e in maps.values()
     ]  # fmt: skip
-    badges = ["trust: beats 1 of 5 controls placed, 1 of 5 centred"] * len(long)
+    badges = ["How reliable is this map? Weak: it beat 1 of 5 simple tests"] * len(long)
     figure = draw(photo, long, classifier.size, badges=badges)
     figure.canvas.draw()
     titles = [a.title.get_window_extent() for a in figure.axes if a.title.get_text()]
