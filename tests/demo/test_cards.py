@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.views import cards
+from demo.views import cards, words
 from examples import garments
 from fashion_xai import ATTRIBUTES, FashionClassifier, ImageError
 from fashion_xai.data import images
@@ -42,7 +42,11 @@ def test_what_is_kept_holds_no_other_photo(small, path):
 
 def card(classifier, analysis, attribute, target=None, method=methods.DEFAULT, against=None):
     maps = cards.explain(classifier, analysis, method, {attribute: target}, {attribute: against})
-    return cards.card(classifier, maps[attribute])
+    return cards.card(classifier, maps[attribute], answers(maps))
+
+
+def answers(maps):
+    return {a: e.prediction for a, e in maps.items()}
 
 
 def shown_map(html: str) -> dict:
@@ -56,34 +60,59 @@ def test_a_card_shows_the_prediction_and_the_map(small, path):
     (expected,) = small.predict([path])
     for attribute in ATTRIBUTES:
         html = card(small, analysis, attribute)
-        best, *others = small.top(expected[attribute], 3)
-        assert f"<b>{best[0]}</b><span>{100 * best[1]:.1f} %</span>" in html
+        p = expected[attribute]
+        best, *others = small.top(p, 3)
+        share = p.probability if p.raw_label == p.label else p.together[p.index]
+        assert f"<b>{best[0]}</b><span>{100 * share:.1f} %</span>" in html
+        others = others if p.raw_label == p.label else []
         assert all(f"<span>{label}</span>" in html for label, _ in others)
         e = small.explain(path)[attribute]
         data = shown_map(html)
         np.testing.assert_allclose(data["cells"], e.heatmap, atol=1e-3)
         assert data["box"] == e.box._asdict() and tuple(data["size"]) == small.size
-        if e.evidence_for > 0:
-            assert f"+{e.evidence_for:.1f} for" in html
+        assert f"<h3>{words.title(attribute)}</h3>" in html and attribute not in words.title(
+            attribute
+        )
+        assert f"+{e.evidence_for:.1f} for" in html
+        assert ('class="weak"' in html) == (e.evidence_for < words.WEAK)
     (photo,) = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', cards.shown_photo(analysis))
     assert Image.open(io.BytesIO(base64.b64decode(photo))).size == (160, 480)
     assert cards.shown_photo(None) == ""
 
 
-def test_a_first_answer_below_the_second_is_explained(small, path):
+def test_the_first_answer_has_the_largest_figure_and_why_is_said(small, path):
     """The joint decoding of the category heads may choose what its head finds less likely."""
     analysis = analyse(small, path)
-    e = cards.explain(small, analysis)["articleType"]
-    p = e.prediction
-    order = np.argsort(-p.probabilities)
-    first, second = (p.labels[i] for i in order[:2])
-    decided = replace(p, label=second, index=int(order[1]), raw_label=first)
-    html = str(cards.card(small, replace(e, prediction=decided)))
+    decided = overruled(small, analysis.forward_pass)
+    maps = cards.explain(small, replace(analysis, forward_pass=decided))
+    p = maps["articleType"].prediction
+    assert p.raw_label != p.label
+    html = str(cards.card(small, maps["articleType"], answers(maps)))
     share = f"{100 * p.probabilities.max():.1f} %"
-    assert f"<b>{first}</b> alone would score higher ({share})" in html
-    assert f"<b>{second}</b> is likelier" in html
-    agreed = replace(p, label=first, index=int(order[0]), raw_label=first)
-    assert "alone would score" not in str(cards.card(small, replace(e, prediction=agreed)))
+    assert f"<b>{p.raw_label}</b> alone would score higher ({share}), but not together with" in html
+    assert f"<b>{maps['masterCategory'].prediction.label}</b>" in html
+    figures = [float(x) for x in re.findall(r"<span>([\d.]+) %</span>", html)]
+    assert figures == sorted(figures, reverse=True) and len(figures) == 3
+    assert f"<b>{p.label}</b><span>{100 * p.together[p.index]:.1f} %</span>" in html
+    agreed = cards.explain(small, analysis)
+    for e in agreed.values():
+        if e.prediction.raw_label == e.prediction.label:
+            assert "alone would score" not in str(cards.card(small, e, answers(agreed)))
+
+
+def overruled(classifier, forward_pass):
+    """A forward pass in which articleType alone says something that fits no other category."""
+    logits = {a: x.copy() for a, x in forward_pass.logits.items()}
+    triples = sorted(classifier.taxonomy.triples)
+    master, sub, article = triples[0]
+    other = next(t[2] for t in triples if t[0] != master)
+    for a, label, size in (
+        ("masterCategory", master, 8), ("subCategory", sub, 8), ("articleType", article, 3),
+        ("articleType", other, 4),
+    ):  # fmt: skip
+        logits[a] = logits[a] * 0 if size != 4 else logits[a]
+        logits[a][classifier.vocabulary.index(a, label)] = size
+    return replace(forward_pass, logits=logits)
 
 
 def test_another_label_gives_another_map_without_another_pass(small, path, monkeypatch):
@@ -95,14 +124,15 @@ def test_another_label_gives_another_map_without_another_pass(small, path, monke
     }
     heats = [str(shown_map(html)["cells"]) for html in shown.values()]
     assert len(set(heats)) == len(heats)
-    assert all(f"articleType: {label}" in html for label, html in shown.items())
+    assert all(f"What it is: {label}" in html for label, html in shown.items())
 
 
 def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monkeypatch):
     analysis = analyse(small, path)
     shown = {m: card(small, analysis, "season", None, m) for m in methods.CLOSED}
     assert len({str(shown_map(html)["cells"]) for html in shown.values()}) == len(shown)
-    assert all("Not measured how faithful this map is." in html for html in shown.values())
+    assert all("How reliable is this map? Not measured." in html for html in shown.values())
+    assert [m for m, html in shown.items() if "It knows no answer" in html] == ["eigencam"]
     better = {m: {"mean": 1.0, "low": 0.5, "high": 1.5} for m in trust_card.JUDGED}
     head = {
         "photos": 7,
@@ -115,7 +145,8 @@ def test_each_method_has_its_map_and_says_what_is_known_of_it(small, path, monke
     monkeypatch.setattr(small, "bundle", replace(small.bundle, trust=measured))
     html = card(small, analysis, "season", None, "layercam")
     assert "placed anywhere: better than every map" in html and "7 photos" in html
-    assert "<summary>trust: beats 5 of 5 controls placed, 5 of 5 centred</summary>" in html
+    assert "<summary>How reliable is this map? Good: it beat 5 of 5 simple tests</summary>" in html
+    assert "better than guessing the middle: <b>yes</b>" in html
     assert '<th scope="row">this map</th><td>0.75</td>' in html
     assert '<th scope="row">a blob in the centre</th><td>0.12</td>' in html
     assert "Not measured" in card(small, analysis, "season", None, "gradcam")
@@ -125,7 +156,10 @@ def test_no_positive_evidence_is_said(small, path):
     analysis = analyse(small, path)
     e = small.explanations(analysis.forward_pass)["gender"]
     weak = replace(e, heatmap=-np.abs(e.heatmap))
-    assert f"No positive evidence for <b>{e.target}</b> anywhere" in cards.card(small, weak)
+    maps = small.explanations(analysis.forward_pass)
+    html = cards.card(small, weak, answers(maps))
+    assert f"Nothing here supports {e.target}." in html
+    assert 'class="weak"' in html and 'data-faint="1"' in html
 
 
 def test_rather_than_one_label_is_the_signed_difference(small, path):
@@ -136,7 +170,7 @@ def test_rather_than_one_label_is_the_signed_difference(small, path):
         "season"
     ]
     np.testing.assert_allclose(shown_map(html)["cells"], expected.heatmap, atol=1e-3)
-    assert 'data-signed="1"' in html and f"<b>{one}</b> rather than <b>{other}</b>" in html
+    assert 'data-signed="1"' in html and f"{one} over {other}." in html
     assert "data-signed" not in card(small, analysis, "season", one, "gradcam")
 
 
@@ -157,7 +191,7 @@ def test_what_is_saved_is_what_is_shown(small, path):
     (other, _), *_ = p.top(2)[1:]
     shown = cards.explain(small, analysis, "layercam", {"season": other})
     page = cards.result_page(small, analysis, list(shown.values()))
-    answer = f"season: {p.label}, {100 * p.probability:.1f} %"
+    answer = f"Season: {p.label}, {100 * p.probability:.1f} %"
     assert f"{answer}; the map is of {other}<" in page
 
 
@@ -193,8 +227,11 @@ def test_unusable_files_give_a_sentence(small, tmp_path):
 def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path):
     doubtful = FashionClassifier.load(doubtful_bundle)
     analysis = analyse(doubtful, path)
-    assert "Not sure this is one product" in cards.doubt(doubtful, analysis)
-    assert cards.doubt(small, analysis) == ""
+    maps = cards.explain(doubtful, analysis)
+    assert words.DOUBT in cards.headline(doubtful, analysis, maps)
+    assert all('data-faint="1"' in html for html in cards.six(doubtful, analysis, maps))
+    assert words.DOUBT in cards.result_page(doubtful, analysis, list(maps.values()))
+    assert "message" not in cards.headline(small, analysis, cards.explain(small, analysis))
     assert cards.answer(doubtful, analysis.forward_pass)["one_product"] is False
     assert cards.answer(small, analysis.forward_pass)["one_product"] is None
 
@@ -202,9 +239,10 @@ def test_doubt_is_a_sentence_and_part_of_the_answer(small, doubtful_bundle, path
 def test_what_was_ignored_in_the_file_is_said(small, path):
     analysis = analyse(small, path)
     noted = replace(analysis, notes=("its colour profile is damaged and was ignored",))
-    says = str(cards.doubt(small, noted))
+    maps = cards.explain(small, analysis)
+    says = str(cards.headline(small, noted, maps))
     assert "The photo: its colour profile is damaged and was ignored." in says
-    assert says != str(cards.doubt(small, analysis))
+    assert says != str(cards.headline(small, analysis, maps))
 
 
 def test_six_cards_cost_one_call_and_the_api_none_more(small, path, monkeypatch):
@@ -216,7 +254,7 @@ def test_six_cards_cost_one_call_and_the_api_none_more(small, path, monkeypatch)
             small, name, lambda *a, made=made, name=name: calls.update([name]) or made(*a)
         )
     maps = cards.explain(small, analysis)
-    shown = [cards.card(small, e) for e in maps.values()]
+    shown = cards.six(small, analysis, maps)
     reply = cards.answer(small, analysis.forward_pass, maps)
     pictures = cards.overlays(small, analysis, maps)
     assert len(shown) == len(reply["maps"]) == len(pictures) == 6

@@ -16,13 +16,17 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from demo.views import whatif
+from demo.tabs import explain
+from demo.views import whatif, words
 from examples import garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.data import images
 from fashion_xai.viz import overlay
 from tests.conftest import ROOT
 from tests.server import start
+
+WHAT, SEASON = (words.in_order(ATTRIBUTES).index(a) for a in ("articleType", "season"))
+"""Places of two cards on the page."""
 
 
 @pytest.fixture(scope="module")
@@ -164,48 +168,57 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     (expected,) = shipped.predict([dress])
     cards = page.locator(".card")
     assert cards.count() == 6
-    assert [card.get_attribute("data-attribute") for card in cards.all()] == list(ATTRIBUTES)
-    for card, p in zip(cards.all(), expected.values(), strict=True):
-        assert card.locator(".label b").inner_text() == p.label
+    order = words.in_order(ATTRIBUTES)
+    assert [card.get_attribute("data-attribute") for card in cards.all()] == order
+    assert page.locator("#message .headline b").inner_text() == expected["articleType"].label
+    for card, attribute in zip(cards.all(), order, strict=True):
+        assert card.locator(".label b").inner_text() == expected[attribute].label
         assert re.fullmatch(r"[\d.]+ %", card.locator(".label span").inner_text())
+        assert not card.locator(".evidence").is_visible()  # numbers are asked for
+        card.get_by_text("Details").click()
         assert card.locator("ol li").count() == 2
-        assert "logits" in card.locator(".evidence").inner_text()
+        assert "in logits" in card.locator(".evidence").inner_text()
         assert card.locator(painted).evaluate("c => [c.width, c.height]") == [400, 300]
 
     # The page paints what the library paints, within a few grey levels of JPEG and rounding.
-    found = picture_of(cards.nth(3).locator("canvas"))
+    found = picture_of(cards.nth(WHAT).locator("canvas"))
     e = shipped.explain(dress)["articleType"]
     photo = images.load(dress)
-    drawn = overlay.blend(photo, e.heatmap, e.box, shipped.size).astype(int)
+    faint = explain.FAINT if cards.nth(WHAT).locator("canvas[data-faint]").count() else 1
+    alpha = faint * explain.OPACITY / 100
+    drawn = overlay.blend(photo, e.heatmap, e.box, shipped.size, alpha).astype(int)
     assert np.abs(found - drawn).mean() < 3
     assert np.abs(found - drawn).mean() < 0.2 * np.abs(photo.astype(int) - drawn).mean()
 
     # Opacity and scale answer without the server; a hovered map shows the photo alone.
+    page.get_by_text("Map settings").click()
     page.locator("#opacity input[type=number]").fill("0")
     page.locator("#opacity input[type=number]").press("Enter")
     page.wait_for_selector("canvas.view[data-painted='0 own']")
-    assert np.abs(picture_of(cards.nth(3).locator("canvas")) - photo).mean() < 3
+    assert np.abs(picture_of(cards.nth(WHAT).locator("canvas")) - photo).mean() < 3
     page.locator("#opacity input[type=number]").fill("25")
     page.locator("#opacity input[type=number]").press("Enter")
-    page.locator("#scale").get_by_label("one for all maps").check()
+    page.locator("#scale").get_by_label("comparable").check()
     page.wait_for_selector("canvas.view[data-painted='0.25 shared']")
-    cards.nth(3).locator("canvas").press("Enter")
+    cards.nth(WHAT).locator("canvas").press("Enter")
     page.wait_for_selector(".card[data-attribute=articleType] canvas[data-bare]")
-    cards.nth(3).locator("canvas").press("Enter")
+    cards.nth(WHAT).locator("canvas").press("Enter")
 
     # Another label, another map; then rather than another one, and another method.
-    season = cards.nth(5).locator("canvas")
+    season = cards.nth(SEASON).locator("canvas")
     before = season.get_attribute("data-map")
     other = shipped.top(expected["season"], 2)[1][0]
-    page.get_by_text("season: why not another?").click()
-    choose(page, "explain season as", f"^{other} ")
-    named = page.locator(f'.card[data-attribute=season] canvas[aria-label*="season: {other};"]')
+    choose(page, "Season: explain", f"^{other} ")
+    named = page.locator(f'.card[data-attribute=season] canvas[aria-label*="Season: {other};"]')
     named.wait_for()
     assert season.get_attribute("data-map") != before
-    assert cards.nth(5).locator(".label b").inner_text() == expected["season"].label
-    choose(page, "season: rather than", f"^{expected['season'].label} ")
+    assert cards.nth(SEASON).locator(".label b").inner_text() == expected["season"].label
+    rival = "Season: compare with another answer"  # the details are open still
+    choose(page, rival, f"^{other} ")
+    page.wait_for_selector("#message:has-text('choose two different answers')")
+    choose(page, rival, f"^{expected['season'].label} ")
     page.wait_for_selector(".card[data-attribute=season] canvas[data-signed]")
-    assert "rather than" in cards.nth(5).locator(".evidence").inner_text()
+    assert f"{other} over" in cards.nth(SEASON).locator(".evidence").inner_text()
     before = cards.nth(0).locator("canvas").get_attribute("data-map")
     page.locator("#method").get_by_label("Grad-CAM", exact=True).check()
     page.wait_for_function(
@@ -215,7 +228,12 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     # Whoever chooses faster than the server answers gets the last choice.
     page.locator("#method").get_by_label("LayerCAM", exact=True).check()
     page.locator("#method").get_by_label("Eigen-CAM", exact=True).check()
-    page.wait_for_selector(".card[data-attribute=gender] .evidence:has-text('(features)')")
+    page.wait_for_selector(".card[data-attribute=gender] .evidence:has-text('knows no answer')")
+    page.wait_for_function(
+        "name => document.querySelector(`input[aria-label='${name}']`).disabled", arg=rival
+    )
+    page.locator("#method").get_by_label("LayerCAM", exact=True).check()
+    page.wait_for_selector(".card[data-attribute=gender] .evidence:has-text('in logits')")
 
     # What is shown can be saved, and looked at again under a link.
     page.locator("#save").click()
@@ -225,8 +243,12 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     assert kinds == ["image/png", "application/json"]
     again = httpx.get(url + link)
     assert again.status_code == 200 and again.text.count("<figure>") == 6
-    assert "rather than" in again.text
+    assert "rather than" in again.text and again.text.count('alt="heatmap: ') == 6
     assert httpx.get(f"{url}/result/guessed").status_code == 404
+
+    # A link that leads to something else than what is shown is no longer offered.
+    page.locator("#method").get_by_label("Grad-CAM", exact=True).check()
+    page.wait_for_function("() => !document.querySelector('#link a')")
 
     # What if the part that a head looked at were hidden.
     page.get_by_text("What if a part were hidden?").click()
@@ -265,6 +287,76 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     page.wait_for_function("() => document.querySelectorAll('canvas[data-painted]').length === 6")
     assert page.locator("#message .message").count() == 0
     assert not errors
+    page.close()
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1366, 768)], ids=["phone", "desk"])
+def test_six_answers_stand_on_the_first_screen_and_stay(browser, url, dress, size):
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.evaluate(
+        "() => { window.shift = 0; new PerformanceObserver(list => { for (const e of"
+        " list.getEntries()) window.shift += e.value; }).observe({type: 'layout-shift'}); }"
+    )
+    page.set_input_files("#photo input[type=file]", dress)
+    page.wait_for_function("() => document.querySelectorAll('canvas[data-painted]').length === 6")
+    page.wait_for_timeout(500)
+    for card in page.locator(".card").all():
+        box = card.locator(".label").bounding_box()
+        assert box["y"] + box["height"] <= size[1]
+    assert page.locator("#photo img").first.bounding_box()["height"] > 100
+    assert page.evaluate("window.shift") < 0.05
+    if size[0] < 768:  # a tap on a row opens its map
+        card = page.locator(".card").first
+        small = card.locator("canvas").bounding_box()["height"]
+        card.click()
+        page.wait_for_function("() => document.querySelector('.card canvas').clientHeight > 200")
+        assert small < 60 and card.locator(".evidence").is_visible()
+    page.close()
+
+
+def test_a_phones_12_megapixels_are_made_smaller_before_they_are_sent(browser, url, tmp_path):
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(garments.draw("bag", "Red", (300, 400))).resize((4000, 3000))
+    noise = rng.integers(-20, 20, (3000, 4000, 1))
+    photo = Image.fromarray((np.asarray(photo) + noise).clip(0, 255).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side, as phones save it
+    photo.save(tmp_path / "phone.jpg", quality=95, exif=exif)
+    assert (tmp_path / "phone.jpg").stat().st_size > 3e6
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.add_init_script(
+        "const ask = window.fetch; window.sent = []; window.fetch = (url, how) => {"
+        " if (how?.body instanceof FormData) window.sent.push(...how.body.values());"
+        " return ask(url, how); }"
+    )
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", str(tmp_path / "phone.jpg"))
+    page.wait_for_selector(".card canvas.view[data-painted]", timeout=60_000)
+    (size,) = page.evaluate("window.sent.map(file => file.size)")
+    assert size < 1e6
+    height, width = page.locator(".card canvas").first.evaluate("c => [c.height, c.width]")
+    assert height > width  # upright, once
+    page.close()
+
+
+def test_a_picture_is_pasted_and_examples_have_names(browser, url, dress):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.wait_for_selector("button.gallery-item[aria-label='Example: red dress']")
+    paste = """async data => {
+      const moved = new DataTransfer();
+      const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+      moved.items.add(new File([bytes], "a.png", {type: "image/png"}));
+      document.body.dispatchEvent(new ClipboardEvent("paste",
+        {clipboardData: moved, bubbles: true, cancelable: true}));
+    }"""
+    with open(dress, "rb") as file:
+        page.evaluate(paste, base64.b64encode(file.read()).decode())
+    page.wait_for_selector(".card canvas.view[data-painted]", timeout=60_000)
     page.close()
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fashion_xai.data.labels import Taxonomy, Vocabulary
+from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy, Vocabulary
 from fashion_xai.models.decoding import Decoder
 
 VOCABULARY = Vocabulary(
@@ -41,6 +41,18 @@ def test_the_most_probable_path_by_hand():
         "articleType": ["Tops", "Heels"],  # the second: .8·.9·.3 over .2·.1·.4
         "season": ["Winter", "Fall"],
     }
+
+
+def test_what_a_path_was_chosen_by_has_the_answer_first():
+    """By hand: paths (A, a, x) and (B, b, y); products .6·.5·.1 = .03 and .4·.5·.9 = .18."""
+    vocabulary = Vocabulary(dict(zip(CATEGORY_PATH, (("A", "B"), ("a", "b"), ("x", "y")))))
+    decoder = Decoder(vocabulary, Taxonomy(frozenset({("A", "a", "x"), ("B", "b", "y")})))
+    given = dict(zip(CATEGORY_PATH, np.array([[[0.6, 0.4]], [[0.5, 0.5]], [[0.1, 0.9]]])))
+    found = decoder.together(given)
+    for head in CATEGORY_PATH:
+        np.testing.assert_allclose(found[head], [[0.03 / 0.21, 0.18 / 0.21]])
+        assert found[head].argmax() == decoder.labels(given)[head]
+    assert Decoder(vocabulary, Taxonomy(frozenset())).together(given) == {}
 
 
 def test_every_answer_is_a_path_of_the_taxonomy_even_for_hopeless_probabilities():
