@@ -5,14 +5,20 @@ An editable install does not: there they are the checkout's own folders.
 
 import sys
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 PROGRAMS = ("demo", "training")
 
-packages = find_packages(include=["fashion_xai", "fashion_xai.*"])
+
+def found(name: str) -> list[str]:
+    """A package and those below it, folders of data too."""
+    return find_namespace_packages(include=[name, f"{name}.*"], exclude=["*.__pycache__"])
+
+
+packages = found("fashion_xai")
 places = {}
 if "editable_wheel" not in sys.argv:
     for name in PROGRAMS:
         places[f"fashion_xai.apps.{name}"] = name
-        packages += [f"fashion_xai.apps.{p}" for p in find_packages(include=[name, f"{name}.*"])]
+        packages += [f"fashion_xai.apps.{package}" for package in found(name)]
 setup(packages=packages, package_dir=places)
