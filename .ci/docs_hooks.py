@@ -22,7 +22,7 @@ PAGES = {
 """Pages of the root → what they are on the site."""
 
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)]*)?\)")
-PHOTO = "demo/examples/red-dress.png"
+PHOTO = "demo/examples/pink-dress.png"
 
 
 def on_files(files, config):

@@ -1,12 +1,11 @@
-"""Drawn garments: photos for tests and for the demo's examples, and a whole drawn catalogue.
+"""Drawn garments, plain and quick: photos for tests and notebooks, and whole drawn catalogues.
 
-``python -m examples.garments demo/examples`` draws the examples that ship.
+:mod:`examples.drawings` draws the demo's examples, with more care.
 """
 
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import cv2
@@ -215,23 +214,3 @@ def _shade(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     cloth = (photo.min(2, keepdims=True) < 250).astype(np.float32)
     shaded = photo * (1 + (folds - 1) * cloth)
     return np.clip(shaded, 0, 255).round().astype(np.uint8)
-
-
-def main(folder: str) -> None:
-    out = Path(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    for kind, colour in [
-        ("shirt", "Navy Blue"),
-        ("dress", "Red"),
-        ("shoe", "Brown"),
-        ("trousers", "Grey"),
-        ("bag", "Black"),
-        ("tshirt", "Green"),
-    ]:
-        name = f"{colour.lower().replace(' ', '-')}-{kind}.png"
-        picture = Image.fromarray(draw(kind, colour, (384, 288), seed=7))
-        picture.quantize(128, dither=Image.Dither.NONE).save(out / name, optimize=True)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -48,10 +48,10 @@ class FashionClassifier:
         ValueError: a provider that is not installed.
 
     >>> classifier = FashionClassifier.load()  # the bundle that ships
-    >>> (answer,) = classifier.predict("demo/examples/red-dress.png")
+    >>> (answer,) = classifier.predict("demo/examples/pink-dress.png")
     >>> answer["masterCategory"].label
     'Apparel'
-    >>> maps = classifier.explain("demo/examples/red-dress.png", "gradcam", ["masterCategory"])
+    >>> maps = classifier.explain("demo/examples/pink-dress.png", "gradcam", ["masterCategory"])
     >>> maps["masterCategory"].heatmap.shape
     (16, 12)
     """

@@ -26,7 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tests.server import ROOT, start
 
-PHOTO = "demo/examples/red-dress.png"
+PHOTO = "demo/examples/pink-dress.png"
 
 
 def main() -> None:

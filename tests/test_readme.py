@@ -46,7 +46,7 @@ def test_the_api_snippets_work(url, monkeypatch):
     monkeypatch.chdir(ROOT)
     code = snippet("Over the demo's API", "python").replace("http://127.0.0.1:7860", url)
     *_, label, rows, files = run(code).splitlines()  # before them: "Loaded as API"
-    assert label and rows == "16" and files == "['navy-blue-shirt.png']"
+    assert label and rows == "16" and files == "['green-tshirt.png']"
     curl = snippet("Over the demo's API", "sh")
     photo, address = re.search(r"@(\S+) \"http://127.0.0.1:7860(\S+)\"", curl).groups()
     reply = httpx.post(url + address, content=(ROOT / photo).read_bytes())

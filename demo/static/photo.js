@@ -67,7 +67,7 @@
     setTimeout(() => clearInterval(waiting), 3000);
   });
 
-  // "navy-blue-shirt.png" → "Example: navy blue shirt"
+  // "green-tshirt.png" → "Example: green tshirt"
   function name() {
     for (const button of document.querySelectorAll("button.gallery-item:not([data-named])")) {
       const image = button.querySelector("img");

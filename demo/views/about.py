@@ -14,7 +14,7 @@ from fashion_xai.models.bundle import MODEL
 from fashion_xai.trust import card as trust_card
 from fashion_xai.viz import html, overlay
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "navy-blue-shirt.png"
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "green-tshirt.png"
 
 READING = (
     "Bright cells speak most for the label shown, rather than for its rivals.",
@@ -53,7 +53,7 @@ def page(classifier: FashionClassifier) -> Markup:
 
 
 def _pictures(classifier: FashionClassifier) -> list[tuple[str, str]]:
-    """A drawn shirt: what speaks for it being one, for its colour, and against another label."""
+    """A drawn T-shirt: what speaks for it being one, for its colour, and against another label."""
     photo = images.load(EXAMPLE)
     (forward_pass,) = classifier.read([photo])
     shown = []

@@ -119,11 +119,11 @@ def addresses(t: Target) -> str:
 
 @attack("5b files of the server, by their paths")
 def paths(t: Target) -> str:
-    photo = str(Path(__file__).resolve().parents[2] / "demo/examples/navy-blue-shirt.png")
+    photo = str(Path(__file__).resolve().parents[2] / "demo/examples/green-tshirt.png")
     inside = f"data:image/jpeg;base64,{b64encode(good()).decode()}"
     own = ({"path": photo}, {"path": photo, "meta": {"_type": "x"}}, photo,
            {"path": photo, "meta": {"_type": "gradio.FileData"}},
-           {"path": "demo/examples/navy-blue-shirt.png"}, {"path": f"/proc/self/cwd/{photo}"},
+           {"path": "demo/examples/green-tshirt.png"}, {"path": f"/proc/self/cwd/{photo}"},
            {"path": None, "url": inside})  # fmt: skip
     for number, given in enumerate(own):
         inputs = {"predict": [given], "explain": [given, "gradcam"], "batch": [[given]]}
@@ -316,7 +316,7 @@ def _zip(entries: dict[str, bytes]) -> bytes:
 def _photo():
     from tests.conftest import ROOT
 
-    return handle_file(str(ROOT / "demo" / "examples" / "red-dress.png"))
+    return handle_file(str(ROOT / "demo" / "examples" / "pink-dress.png"))
 
 
 class _listener:

@@ -103,7 +103,7 @@ def logged(small_bundle):
 
 
 @pytest.mark.parametrize(
-    "given", ["photo.jpg", "/etc/passwd", str(ROOT / "demo/examples/navy-blue-shirt.png"), 5,
+    "given", ["photo.jpg", "/etc/passwd", str(ROOT / "demo/examples/green-tshirt.png"), 5,
               "data:image/png;base64,aaaa", ["photo.jpg"]],
 )  # fmt: skip
 def test_a_plain_path_through_the_client_is_answered_with_our_sentence(logged, given):
@@ -122,7 +122,7 @@ def test_a_plain_path_through_the_client_is_answered_with_our_sentence(logged, g
 def test_a_file_of_the_server_is_not_opened_by_its_path(logged):
     """Gradio checks only what calls itself a file; ``{"path": …}`` alone passed it once."""
     url, _ = logged
-    own = str(ROOT / "demo/examples/navy-blue-shirt.png")
+    own = str(ROOT / "demo/examples/green-tshirt.png")
     for given in ({"path": own}, {"path": own, "meta": {"_type": "x"}}, {"path": "/etc/../" + own}):
         for name, data in (
             ("predict", [given]),

@@ -59,7 +59,7 @@ def test_without_the_package_the_error_says_how_to_get_it(
     small_bundle, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "shap", None)  # what Python keeps for a module it cannot find
-    photo = "demo/examples/black-bag.png"
+    photo = "demo/examples/red-handbag.png"
     args = [
         "explain",
         photo,

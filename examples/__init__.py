@@ -1,0 +1,1 @@
+"""Notebooks, drawn photos, and files for clusters; no part of the package."""
