@@ -207,9 +207,9 @@ def handbag(colour: Colour, background: np.ndarray) -> np.ndarray:
     p.lay(strap, tuple(int(0.8 * c) + 8 for c in colour))
     p.lay(body, colour)
     p.shade(body, 0.12, 0.35)
-    flap = p.line([(11, 56), (37.5, 61), (64, 56)], 0.7)
+    flap = p.line([(6, 55), (37.5, 62), (69, 55)], 0.7) * body
     p.lay(flap, (0, 0, 0), 0.55)
-    p.lay(p.dashes([(12, 54), (37.5, 59), (63, 54)], 0.3), (130, 126, 120), 0.7)
+    p.lay(p.dashes([(6, 53), (37.5, 60), (69, 53)], 0.3) * body, (130, 126, 120), 0.7)
     p.lay(p.area([(34.5, 56), (40.5, 56), (40.5, 64), (34.5, 64)], 2), (206, 176, 92))
     for x in (24, 51):
         p.lay(p.ellipse(x, 48, 1.8, 1.8), (206, 176, 92))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from demo.views import words
 from demo.views.cards import note
 from demo.views.render import render
 from fashion_xai.audit import annotations as kept
@@ -83,6 +84,36 @@ def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, A
         "id": identity if known else None,
         "pair": pair if sound else None,
     }
+
+
+class Summary(NamedTuple):
+    """What an analyst wants to know of a head first."""
+
+    text: Markup
+    worst: list[tuple[str, str, int]]
+    """The most frequent confusions: one label, the other, and the products of both directions."""
+    issues: int
+    """Labels with a reason for doubt."""
+
+
+def summary(audit: Audit, head: str, most: int = 3) -> Summary:
+    """How often a head is right, which confusions make up its errors, and the doubtful labels."""
+    figures = audit.summary["heads"][head]
+    labelled, wrong = figures["labelled"], figures["labelled"] - figures["right"]
+    title = words.title(head)
+    if not labelled:
+        return Summary(note(f"{title}: no product has a label."), [], 0)
+    found = pairs(audit, Filters(head)).head(most)
+    worst = [(p.true, p.predicted, int(p.both)) for p in found.itertuples(name="Pair")]
+    listed = audit.label_issues
+    issues = int((listed["attribute"] == head).sum())
+    parts = [f"{title} ({head}): {figures['right'] / labelled:.1%} of {labelled:,} products right."]
+    if worst and audit.whole:
+        share = sum(count for *_, count in worst) / wrong
+        confused = "confusion makes" if len(worst) == 1 else "confusions make"
+        parts.append(f"{len(worst)} {confused} up {share:.0%} of the {wrong:,} errors.")
+    parts.append(f"{issues:,} labels have a reason for doubt.")
+    return Summary(note(" ".join(parts)), worst, issues)
 
 
 def rows(audit: Audit, f: Filters) -> np.ndarray:
@@ -191,6 +222,7 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> Markup:
     known = len(off) and len(usual)
     return render(
         "confusion",
+        shown=min(PHOTOS, len(chosen)),
         picture=picture,
         label=true,
         predicted=predicted,
@@ -231,13 +263,17 @@ def issues(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]],
 def detail(audit: Audit, head: str, identity: str) -> Markup:
     """A product at full size: photo, its three maps, and right answers that look like it."""
     t = gallery.tile(audit, head, identity)
-    words = {
+    says = {
         kind: text.format(true=t.true, predicted=t.predicted) for kind, text in gallery.WHAT.items()
     }
+    for kind in says:
+        cells = audit.map(identity, head, kind)
+        if cells is not None and cells.max() <= 0 and kind != "difference":
+            says[kind] += ": nothing in this photo"
     photo = audit.photo(identity)
     pictures = [] if photo is None else [html.figure(gallery.resized(photo, 320), "the photo")]
     pictures += [
-        html.figure(drawn, words[kind])
+        html.figure(drawn, says[kind])
         for kind in gallery.WHAT
         if (drawn := gallery.picture(audit, head, identity, kind, 320)) is not None
     ]
@@ -256,20 +292,61 @@ def detail(audit: Audit, head: str, identity: str) -> Markup:
     )
 
 
-def kept_annotation(file: Path | None, identity: str, head: str) -> str | None:
+def kept_annotation(file: Path | None, identity: str, head: str) -> Annotation | None:
     """The annotation that is on disk, or None."""
-    if file is None:
-        return None
-    found = kept.read(file).get((identity, head))
-    return None if found is None else found.annotation
+    return None if file is None else kept.read(file).get((identity, head))
 
 
-def judge(audit: Audit, file: Path, head: str, identity: str, annotation: str) -> Markup:
-    """Keep an annotation on disk; says so. Raises as ``kept.add``."""
+def suggested(audit: Audit, head: str, identity: str, known: Annotation | None) -> str:
+    """The label that is offered as the right one: what was kept, else what the model says."""
+    return gallery.tile(audit, head, identity).predicted if known is None else known.suggested
+
+
+def labels_of(audit: Audit, head: str) -> list[str]:
+    """Every label that a product of the audit has, or was given by the model."""
+    both = (audit.table[f"{head}_{side}"].dropna() for side in ("true", "predicted"))
+    return sorted({str(label) for column in both for label in column.unique()})
+
+
+def judge(
+    audit: Audit, file: Path, head: str, identity: str, annotation: str, right: str | None = None
+) -> Markup:
+    """Keep an annotation on disk; says so. Raises as ``kept.add``.
+
+    Args:
+        right: the label it should be; None for the model's.
+    """
     t = gallery.tile(audit, head, identity)
-    kept.add(file, Annotation(identity, head, t.true, t.predicted, annotation))
+    label = right if annotation == kept.LABEL_WRONG and right else t.predicted
+    if annotation == kept.LABEL_WRONG and label == t.true:
+        raise ValueError(f"{label} is the label that it has. Choose the right one.")
+    if label not in labels_of(audit, head):
+        raise ValueError(f"{label} is no label of {head} here.")
+    kept.add(file, Annotation(identity, head, t.true, label, annotation))
     count = len(kept.read(file))
-    return note(f"Kept: {identity}, {head}: {annotation}. {count} annotations in {file.name}.")
+    should = f" (should be {label})" if annotation == kept.LABEL_WRONG else ""
+    return note(
+        f"Kept: {identity}, {head}: {annotation}{should}. {count} annotations in {file.name}."
+    )
+
+
+def take_back(file: Path, head: str, identity: str) -> Markup:
+    """Remove an annotation from disk; says so."""
+    gone = kept.remove(file, identity, head)
+    return note(f"Taken back: {identity}, {head}." if gone else "There is none to take back.")
+
+
+ANNOTATIONS_HEADER = ["id", "attribute", "label", "annotation", "should be", "at"]
+
+
+def annotated(file: Path | None) -> list[list[str]]:
+    """All annotations that are kept, the newest first: :data:`ANNOTATIONS_HEADER`'s cells."""
+    found = [] if file is None else list(kept.read(file).values())
+    return [
+        [a.id, a.attribute, a.label, a.annotation,
+         a.suggested if a.annotation == kept.LABEL_WRONG else "", a.at]
+        for a in sorted(found, key=lambda a: a.at, reverse=True)[:MOST]
+    ]  # fmt: skip
 
 
 def about(audit: Audit, file: Path | None) -> Markup:

@@ -86,6 +86,22 @@ def add(path: Path, annotation: Annotation) -> Annotation:
     return stamped
 
 
+def remove(path: Path, identity: str, attribute: str) -> bool:
+    """Take an annotation back; whether there was one. Safe as :func:`add` is.
+
+    Raises:
+        ValueError: a file that holds something else.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.lock(path):
+        known = read(path)
+        if (identity, attribute) not in known:
+            return False
+        known.pop((identity, attribute))
+        write(path, known)
+    return True
+
+
 def corrections(path: Path) -> dict[str, dict[str, str]]:
     """Id → attribute → the label it should be, of the annotations "label wrong".
 

@@ -117,6 +117,18 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         page.get_by_role("tab", name="Audit").click()
         page.wait_for_selector("#matrix img", timeout=60_000)
 
+        # It opens with the answer, and without empty fields.
+        found = handlers.summary(opened, "articleType")
+        assert page.locator("#audit-summary").inner_text().strip() in found.text
+        assert not page.locator("#photos").locator("visible=true").count()
+        assert not page.locator("#annotation").locator("visible=true").count()
+        one, other, count = found.worst[0]
+        page.get_by_role("button", name=f"{one} / {other}: {count}", exact=True).click()
+        page.wait_for_selector("#photos img", timeout=60_000)
+        assert f"{one} taken for {other}" in page.locator("#shared").inner_text()
+        page.wait_for_timeout(1000)
+        assert in_sight(page, "#gallery-side", 1000)
+
         # A cell of the matrix opens its gallery.
         f = Filters("articleType", minimum=2)
         _, labels = handlers.matrix(opened, f, rate=False)
@@ -125,9 +137,8 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         image = page.locator("#matrix img")
         box, natural = image.bounding_box(), image.evaluate("i => i.naturalWidth")
         image.click(position={"x": x * box["width"] / natural, "y": y * box["width"] / natural})
-        page.wait_for_selector("#photos img", timeout=60_000)
-        shared = page.locator("#shared").inner_text()
-        assert f"{pair['true']} taken for {pair['predicted']}: {pair['count']} products" in shared
+        says = f"{pair['true']} taken for {pair['predicted']}: {pair['count']} products"
+        page.wait_for_selector(f"#shared:has-text({says!r})", timeout=60_000)
         assert page.locator("#photos button:has(img)").count() == pair["count"]
 
         # A photo opens its maps at full size, decoded by the browser.
@@ -147,19 +158,66 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         assert (kept.id, kept.attribute, kept.annotation) == (ids[0], "articleType", "label wrong")
         assert (kept.label, kept.suggested) == (pair["true"], pair["predicted"])
 
+        # The right label may be any other; it is listed, and can be taken back.
+        own = next(x for x in handlers.labels_of(opened, "articleType")
+                   if x not in (pair["true"], pair["predicted"]))  # fmt: skip
+        page.get_by_label("The right label, where it is wrong").click()
+        page.get_by_role("option", name=own, exact=True).click()
+        page.locator("#keep").click()
+        page.wait_for_selector(f"#kept:has-text('should be {own}')")
+        (kept,) = annotations.read(file).values()
+        assert (kept.label, kept.suggested) == (pair["true"], own)
+        page.get_by_text("Annotations given").click()
+        page.locator("#given").get_by_text(own).locator("visible=true").first.wait_for()
+        page.locator("#take-back").click()
+        page.wait_for_selector("#kept:has-text('Taken back')")
+        assert annotations.read(file) == {}
+
         # The table opens the same gallery; another head empties it.
         page.locator("#pairs").get_by_text(re.compile(f"^{pair['true']}$")).locator(
             "visible=true"
         ).first.click()
         page.wait_for_selector("#photos img")
-        page.get_by_label("Head").click()
-        page.get_by_role("option", name="season").click()
+        page.wait_for_timeout(1500)  # until the page has scrolled to them
+        page.get_by_label("Attribute").click()
+        page.get_by_role("option", name="Season (season)").click()
         page.wait_for_function("() => !document.querySelector('#photos img')")
+        says = handlers.summary(opened, "season").text.unescape()
+        page.wait_for_function(
+            "text => text.includes(document.querySelector('#audit-summary').innerText.trim())",
+            arg=says,
+        )
         assert not errors
         page.close()
     finally:
         process.kill()
         process.wait()
+
+
+def in_sight(page, selector, height) -> bool:
+    box = page.locator(selector).bounding_box()
+    return box["y"] < height and box["y"] + box["height"] > 0
+
+
+def test_the_right_label_has_to_be_another_and_a_known_one(opened, tmp_path):
+    file, identity = tmp_path / "v.csv", opened.table["id"][0]
+    true = opened.value(identity, f"{HEAD}_true")
+    for label, words in ((true, "is the label that it has"), ("Monsoon", "is no label of season")):
+        with pytest.raises(ValueError, match=words):
+            handlers.judge(opened, file, HEAD, identity, "label wrong", label)
+    assert not file.exists()
+    assert "none to take back" in handlers.take_back(file, HEAD, identity)
+
+
+def test_the_summary_by_hand(opened):
+    true, predicted = confusions.labelled_predictions(opened.table, HEAD)
+    found = handlers.summary(opened, HEAD)
+    assert f"{(true == predicted).mean():.1%} of {len(true)} products right" in found.text
+    together = pd.Series([" / ".join(sorted(p)) for p in zip(true, predicted)])[true != predicted]
+    most = together.value_counts()
+    assert [count for *_, count in found.worst] == most.head(3).tolist()
+    assert f"make up {most.head(3).sum() / len(together):.0%} of the {len(together)}" in found.text
+    assert found.issues == (opened.label_issues["attribute"] == HEAD).sum()
 
 
 def test_a_server_without_a_annotations_file_takes_none_and_bad_files_are_refused(folder, tmp_path):
