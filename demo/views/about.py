@@ -28,7 +28,7 @@ LIMITS = (
     "It knows studio photos of single products, and garments, shoes and hats that people laid down "
     "and photographed at home. Bags, watches and jewellery it has seen in rooms only where "
     "training put them there; blur and heavy compression make it wrong more often.",
-    "It always answers, also where no product is; “not sure this is one product” catches most, "
+    "It always answers, also where no product is; “these answers may be wrong” catches most, "
     "not all of that.",
     "Its labels are those of one Indian online shop of 2011–2017, with its view of gender and "
     "seasons; the season follows the shoot rather than the garment.",

@@ -346,7 +346,7 @@ def test_a_picture_is_pasted_and_examples_have_names(browser, url, dress):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(url)
     page.wait_for_selector(".card")
-    page.wait_for_selector("button.gallery-item[aria-label='Example: red dress']")
+    page.wait_for_selector("button.gallery-item[aria-label='Example: pink dress']")
     paste = """async data => {
       const moved = new DataTransfer();
       const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
