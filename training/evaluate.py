@@ -161,7 +161,7 @@ def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[
     products, why_not = catalogue.products, ""
     if args.split != "all":
         sides, why_not = split_of(split, products)
-        own = own_side(products, args.split) if why_not else []
+        own = own_side(products, sides, args.split)
         products = own or in_split(products, sides, args.split)
     if not products:
         raise ValueError(

@@ -118,7 +118,10 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
         detail = gr.HTML(elem_id="detail")
         with gr.Row(visible=file is not None):
             annotation = gr.Radio(
-                list(ANNOTATIONS), label="Your annotation", elem_id="annotation", scale=2
+                list(ANNOTATIONS),
+                label="Your annotation (keys 1, 2, 3; Enter keeps it; arrows go on)",
+                elem_id="annotation",
+                scale=2,
             )
             right = choice_input(label="The right label, where it is wrong", elem_id="right-label")
             keep = gr.Button("Keep the annotation", elem_id="keep")

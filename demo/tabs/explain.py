@@ -17,7 +17,7 @@ from demo.serving.analyses import Analyses
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.tabs.inputs import choice_input, photo_input
-from demo.views import cards, whatif, words
+from demo.views import cards, turned, whatif, words
 from demo.views.render import render
 from fashion_xai import ImageError
 from fashion_xai.maps import methods
@@ -36,7 +36,7 @@ press Enter on it to see the photo without it. Compared with another answer, ora
 first and purple for the other. A map tells where the network's score comes from, not what caused
 it; the numbers under *Details* are in logits, the unit of those scores."""
 
-SCRIPTS = ("cards.js", "paint.js", "photo.js")
+SCRIPTS = ("cards.js", "paint.js", "photo.js", "audit.js")
 BOARD = (
     '<canvas id="paint" hidden role="img" aria-label="the photo, to paint over with mouse or '
     'finger; without them, hide what a head looked at"></canvas>'
@@ -118,6 +118,7 @@ class Answers:
         try:
             analysis = self.analyses.of(path, "look")
             maps = self._maps(analysis, method)
+            turn = turned.better(self.classifier, analysis, self.analyses.batcher.read)
         except UNUSABLE as error:
             return [cards.message(_sentence(error)), *nothing]
         options = cards.choices(maps).values()
@@ -127,7 +128,7 @@ class Answers:
             gr.Dropdown(choices=[RIVALS, *o], value=RIVALS, interactive=about) for o in options
         ]
         shown = cards.shown_photo(analysis)
-        message = cards.headline(self.classifier, analysis, maps)
+        message = cards.headline(self.classifier, analysis, maps, turn)
         drawn = cards.six(self.classifier, analysis, maps)
         return [message, shown, *drawn, *opened, "", "", gr.Button(interactive=True)]
 
@@ -252,6 +253,7 @@ def _photo_side() -> _Photo:
         label="Photo", sources=["upload", "clipboard", "webcam"], height=360, elem_id="photo"
     )
     message = gr.HTML(cards.note(INVITATION), elem_id="message", padding=False)
+    gr.HTML(render("part"), elem_id="part", padding=False)
     shown = gr.HTML(elem_id="shown-photo", padding=False)
     with gr.Column(elem_id="controls"):  # on a phone below the answers
         gr.Examples(

@@ -175,11 +175,18 @@ def message(text: str) -> Markup:
 
 
 def headline(
-    classifier: FashionClassifier, analysis: Analysis, maps: Mapping[str, Explanation]
+    classifier: FashionClassifier,
+    analysis: Analysis,
+    maps: Mapping[str, Explanation],
+    turn: int = 0,
 ) -> Markup:
-    """The answer in one line, and under it what to take it with."""
+    """The answer in one line, and under it what to take it with.
+
+    Args:
+        turn: degrees clockwise by which the photo should perhaps be turned; 0 offers nothing.
+    """
     labels = words.headline({a: e.prediction for a, e in maps.items()})
-    return render("headline", labels=labels, doubts=doubts(classifier, analysis))
+    return render("headline", labels=labels, doubts=doubts(classifier, analysis), turn=turn)
 
 
 def doubts(classifier: FashionClassifier, analysis: Analysis) -> list[str]:

@@ -53,7 +53,11 @@ def write(
     _csv(out / "slices.csv", sliced)
     header, plain = list(issues.columns), issues.astype(object).where(issues.notna(), None)
     files.write(out / "label_issues.csv", files.csv_text(header, plain.to_numpy().tolist()))
-    parts = [_overview(audit, bundle_card, measured), _label_issues(audit, issues)]
+    parts = [
+        _what_to_do(audit, _order(heads), found, sliced, issues),
+        _overview(audit, bundle_card, measured),
+        _label_issues(audit, issues),
+    ]
     for head in ProgressBar(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
             parts += [html.heading(head), html.paragraph("– (no product has a label)")]
@@ -69,6 +73,10 @@ def write(
     file = out / "audit.html"
     files.write(file, html.page("Audit of a catalogue", *parts))
     return file
+
+
+WORST = 3
+"""Confusions that the first lines name."""
 
 
 def _order(heads: Sequence[str]) -> list[str]:
@@ -95,6 +103,52 @@ def _csv(file: Path, frames: Mapping[str, pd.DataFrame]) -> None:
 
 
 _EMPTY = pd.DataFrame({"attribute": []})
+
+
+def _what_to_do(
+    audit: Audit,
+    heads: Sequence[str],
+    found: Mapping[str, pd.DataFrame],
+    sliced: Mapping[str, pd.DataFrame],
+    issues: pd.DataFrame,
+) -> Markup:
+    """The first lines: where to begin, of the first head that has labels."""
+    head = next((h for h in heads if audit.summary["heads"][h]["labelled"]), None)
+    if head is None:
+        return html.paragraph("No product has a label: there is nothing to compare with.")
+    figures = audit.summary["heads"][head]
+    wrong = figures["labelled"] - figures["right"]
+    says = [f"{head}: {figures['right'] / figures['labelled']:.1%} of its labels are the answer's."]
+    if doubted := int((issues["attribute"] != PICTURE).sum()):
+        says.append(
+            f"Begin with the labels: {doubted:,} have a reason for doubt, the worst first below. "
+            "Correct the wrong ones; train with --corrections; audit again."
+        )
+    top = found[head].head(WORST)
+    if wrong and len(top):
+        pairs = ", ".join(f"{p.true} / {p.predicted} ({p.both:,})" for p in top.itertuples())
+        says.append(f"{top['both'].sum() / wrong:.0%} of its {wrong:,} errors are {pairs}.")
+        if (top["kind"] == confusions.EXPECTED).any():
+            says.append(
+                "Pairs called expected are neighbours: a rule for those who label, or one label "
+                "for both, mends more than another model."
+            )
+        if len(far := top[top["kind"] == confusions.STARTLING]):
+            one = far.iloc[0]
+            says.append(f"{one['true']} / {one['predicted']} are far apart: look at the photos.")
+    worse = sliced[head][sliced[head]["significant"]]
+    if len(worse):
+        s = worse.iloc[0]
+        says.append(
+            f"It errs most where {s['trait']} is {s['value']}: in {s['rate']:.0%} of "
+            f"{s['products']:,} products, and {s['rest']:.0%} elsewhere."
+        )
+    trained = int((audit.table["split"] == "train").sum()) if audit.whole else 0
+    if trained:
+        says.append(
+            f"{trained:,} of these products were trained on: there the model agrees too easily."
+        )
+    return html.joined([html.heading("What to do about it"), *map(html.paragraph, says)])
 
 
 def _overview(audit: Audit, card: Mapping[str, Any], measured: Mapping[str, Any]) -> Markup:

@@ -90,7 +90,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             print(f"  A map to begin with, fill in what is empty: {args.out / MAP}")
         split = _split(classifier, args, catalogue)
         chosen = None if args.split == "all" else args.split
-        if chosen and not split and (own := own_side(catalogue.products, chosen)):
+        if chosen and (own := own_side(catalogue.products, split, chosen)):
             catalogue.products, chosen = own, None
         summary = engine.run(
             classifier,

@@ -100,9 +100,11 @@ def split_of(path: Path, products: Sequence[Product]) -> tuple[dict[str, str], s
     )
 
 
-def own_side(products: Sequence[Product], name: str) -> list[Product]:
+def own_side(products: Sequence[Product], split: Mapping[str, str], name: str) -> list[Product]:
     """The products that the catalogue itself puts on a side, by folders or files such as
-    ``test/``: what a side means where the bundle's split is of another catalogue."""
+    ``test/``: what a side means where a split names none of the products; else none."""
+    if any(product.id in split for product in products):
+        return []
     found = [product for product in products if product.side == name]
     if found:
         print(f"{len(found):,} products of {name}, as the catalogue's folders or files name it")

@@ -19,6 +19,8 @@ from pathlib import Path
 import httpx
 from gradio_client import Client, handle_file
 
+from demo.views import words
+from fashion_xai.data.labels import ATTRIBUTES
 from tests.attack.pictures import endless_scans, endless_strips, enormous, good, transparent
 from tests.attack.target import Target, Watch
 
@@ -168,15 +170,15 @@ def sessions(t: Target) -> str:
     file = t.upload("photo.jpg", good())
     t.join(t.event("look"), [file, "gradcam"], "visitor")
     t.answer("visitor")
-    redraw, heads = t.event("redraw"), 6
-    none: list = [None] * heads
+    redraw, heads = t.event("redraw"), words.in_order(ATTRIBUTES)
+    none: list = [None] * len(heads)
     empty = [None, "gradcam", *none, *none]
     with Watch(t) as watch, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: t.join(redraw, empty, f"crowd{i}"), range(510)))
-    chosen = ["Women", *none[1:]]
+    chosen = ["Women" if head == "gender" else None for head in heads]
     t.join(redraw, [file, "gradcam", *chosen, *none], "visitor")
     outcome = t.answer("visitor")
-    if not outcome["success"] or "gender: Women" not in str(outcome["output"]):
+    if not outcome["success"] or f"{words.title('gender')}: Women" not in str(outcome["output"]):
         return f"the visitor's choice: {str(outcome['output'])[:120]}"
     return _too_much(watch, 150)
 

@@ -1,7 +1,9 @@
 """The audit's table against the library and scikit-learn; kills, bad rows, evil texts."""
 
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,7 @@ from sklearn.metrics import confusion_matrix
 from examples import garments
 from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
-from fashion_xai.audit import confusions, engine
+from fashion_xai.audit import confusions, engine, report
 from fashion_xai.audit.results import Audit
 from fashion_xai.data import files
 from fashion_xai.data.catalogue import Catalogue
@@ -195,6 +197,27 @@ def test_one_head_can_be_reported_alone(drawn, small_bundle, tmp_path, capsys):
     assert set(pd.read_csv(tmp_path / "slices.csv")["attribute"]) == {"season"}
     assert main([*args, "--attribute", "colour"]) == 2
     assert "expected one of gender" in capsys.readouterr().err
+
+
+def test_the_first_lines_say_what_to_do(tmp_path, shipped):
+    """Of the audit that ships; the figures by pandas alone."""
+    opened = Audit()
+    page = report.write(opened, tmp_path, shipped.bundle.card, {}, ["articleType"])
+    lines = re.sub(
+        r"<[^>]+>", " ", page.read_text(encoding="utf-8").split("What to do about it")[1]
+    )
+    lines = html.unescape(" ".join(lines.split("How to read")[0].split()))
+    table = opened.table[["articleType_true", "articleType_predicted"]].astype(str)
+    wrong = table[table["articleType_true"] != table["articleType_predicted"]]
+    pairs = wrong.apply(lambda row: " / ".join(sorted(row)), axis=1).value_counts()
+    share = 1 - len(wrong) / len(table)
+    assert f"articleType: {share:.1%} of its labels are the answer's." in lines
+    assert f"{pairs.head(3).sum() / len(wrong):.0%} of its {len(wrong):,} errors are" in lines
+    for count in pairs.head(3):
+        assert f"({count})" in lines
+    assert "Begin with the labels:" in lines and "It errs most where" in lines
+    assert lines.index("Begin with") < lines.index("An error is where")
+    assert "were trained on" not in lines  # it is the test split
 
 
 def test_what_is_left_out_is_listed_with_its_reason(nasty):

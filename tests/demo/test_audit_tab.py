@@ -173,6 +173,16 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         page.wait_for_selector("#kept:has-text('Taken back')")
         assert annotations.read(file) == {}
 
+        # With keys: the next photo, an annotation, kept.
+        page.locator("#photos button:has(img)").first.click()
+        page.wait_for_selector(f".detail[data-id={ids[0]!r}]")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector(f".detail[data-id={ids[1]!r}]")
+        page.keyboard.press("2")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#kept:has-text('model wrong')")
+        assert annotations.read(file)[ids[1], "articleType"].annotation == "model wrong"
+
         # The table opens the same gallery; another head empties it.
         page.locator("#pairs").get_by_text(re.compile(f"^{pair['true']}$")).locator(
             "visible=true"

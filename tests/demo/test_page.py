@@ -18,7 +18,8 @@ from PIL import Image
 
 from demo.tabs import explain
 from demo.views import whatif, words
-from examples import garments
+from demo.views.render import render
+from examples import drawings, garments
 from fashion_xai import ATTRIBUTES
 from fashion_xai.data import images
 from fashion_xai.viz import overlay
@@ -360,9 +361,58 @@ def test_a_picture_is_pasted_and_examples_have_names(browser, url, dress):
     page.close()
 
 
-def picture_of(canvas) -> np.ndarray:
-    """What a canvas shows, int (height, width, 3)."""
-    data = canvas.evaluate("c => c.toDataURL('image/png')").split(",", 1)[1]
+def test_a_box_is_answered_for_and_the_whole_photo_comes_back(browser, url, tmp_path):
+    """A red bag beside a green T-shirt, on one photo."""
+    both = np.concatenate([drawings.photo("red-handbag"), drawings.photo("green-tshirt")], 1)
+    Image.fromarray(both).save(tmp_path / "both.png")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", str(tmp_path / "both.png"))
+    shape = "([h, w]) => { const c = document.querySelector('.card canvas[data-painted]');"
+    shape += " return c && Math.abs(c.height / c.width - h / w) < .1; }"
+    page.wait_for_function(shape, arg=[480, 720])
+    page.get_by_role("button", name="Only a part of the photo").click()
+    box = page.locator("#photo img").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.51, box["y"] + box["height"] * 0.01)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5, steps=4)
+    assert page.locator(".part-box").count() == 1
+    page.mouse.move(box["x"] + box["width"] * 0.99, box["y"] + box["height"] * 0.99, steps=4)
+    page.mouse.up()
+    page.wait_for_function(shape, arg=[480, 360])
+    page.wait_for_selector("#message .headline b:has-text('Tshirts')")
+    assert page.locator(".part-box").count() == 0
+    page.get_by_role("button", name="The whole photo again").click()
+    page.wait_for_function(shape, arg=[480, 720])
+    assert not page.get_by_role("button", name="The whole photo again").is_visible()
+    page.close()
+
+
+def test_a_photo_on_its_side_is_turned_by_a_click(browser, url, tmp_path):
+    """Whichever the server offers: its turn is drawn in the browser."""
+    photo = drawings.photo("green-tshirt")
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    page.wait_for_selector(".card")
+    page.set_input_files("#photo input[type=file]", str(tmp_path / "a.png"))
+    page.wait_for_selector(".card canvas.view[data-painted]")
+    offer = render("headline", labels=["a"], doubts=[], turn=90)
+    page.evaluate("html => { document.querySelector('#message').innerHTML = html; }", str(offer))
+    page.get_by_role("button", name="Turn the photo").click()
+    page.wait_for_function(
+        "() => { const c = document.querySelector('.card canvas[data-painted]');"
+        " return c && c.width > c.height; }"
+    )
+    shown = picture_of(page.locator("#shown-photo img"))
+    assert np.abs(shown - np.rot90(photo, -1).astype(int)).mean() < 6
+    page.close()
+
+
+def picture_of(shown) -> np.ndarray:
+    """What a canvas or an image with its data in its address shows, int (height, width, 3)."""
+    data = shown.evaluate("c => c.src || c.toDataURL('image/png')").split(",", 1)[1]
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"), int)
 
 
