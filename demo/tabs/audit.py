@@ -21,8 +21,8 @@ WORST = 3
 """Confusions that the tab opens with."""
 UNFILTERED = ("all confusions", 0, 100, view.ANY, view.ANY)
 SCROLL = (
-    "() => setTimeout(() => document.querySelector('#{}')?.scrollIntoView({{block: 'nearest', "
-    "behavior: 'smooth'}}), 200)"
+    "() => setTimeout(() => document.querySelector('#{}')?.scrollIntoView({{block: 'nearest'}}), "
+    "200)"
 )
 """To what was chosen: it may lie below the screen."""
 NOTHING: dict[str, Any] = {"ids": [], "id": None, "listed": [], "pair": None}

@@ -126,8 +126,8 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         page.get_by_role("button", name=f"{one} / {other}: {count}", exact=True).click()
         page.wait_for_selector("#photos img", timeout=60_000)
         assert f"{one} taken for {other}" in page.locator("#shared").inner_text()
-        page.wait_for_timeout(1000)
-        assert in_sight(page, "#gallery-side", 1000)
+        seen = "() => document.querySelector('#gallery-side').getBoundingClientRect().top"
+        page.wait_for_function(f"{seen} < innerHeight")  # the page goes to it
 
         # A cell of the matrix opens its gallery.
         f = Filters("articleType", minimum=2)
@@ -202,11 +202,6 @@ def test_from_the_matrix_to_an_annotation_on_disk(
     finally:
         process.kill()
         process.wait()
-
-
-def in_sight(page, selector, height) -> bool:
-    box = page.locator(selector).bounding_box()
-    return box["y"] < height and box["y"] + box["height"] > 0
 
 
 def test_the_right_label_has_to_be_another_and_a_known_one(opened, tmp_path):
