@@ -25,7 +25,7 @@ from fashion_xai.cli.renamed import in_todays_words
 from fashion_xai.data.catalogue import Catalogue, Product, summarise
 from fashion_xai.data.labels import CATEGORY_PATH, Vocabulary
 from fashion_xai.data.schema import Table
-from fashion_xai.data.split import SPLITS, in_split, own_side, split_of
+from fashion_xai.data.split import SPLITS, in_split, own_side, own_side_note, split_of
 from fashion_xai.models import bundle
 from fashion_xai.progress import add_quiet
 from training import command
@@ -161,7 +161,8 @@ def choose(catalogue: Catalogue, args: argparse.Namespace, split: Path) -> list[
     products, why_not = catalogue.products, ""
     if args.split != "all":
         sides, why_not = split_of(split, products)
-        own = own_side(products, sides, args.split)
+        if own := own_side(products, sides, args.split):
+            print(own_side_note(own, args.split))
         products = own or in_split(products, sides, args.split)
     if not products:
         raise ValueError(

@@ -17,7 +17,7 @@ from fashion_xai.data.files import write
 from fashion_xai.data.label_matching import suggested_map, unknown_labels
 from fashion_xai.data.schema import Table
 from fashion_xai.data.sources import location
-from fashion_xai.data.split import SPLITS, own_side, read_split, split_of
+from fashion_xai.data.split import SPLITS, own_side, own_side_note, read_split, split_of
 from fashion_xai.models.bundle import SPLIT
 
 MAP = "suggested-labels.json"
@@ -91,6 +91,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         split = _split(classifier, args, catalogue)
         chosen = None if args.split == "all" else args.split
         if chosen and (own := own_side(catalogue.products, split, chosen)):
+            print(own_side_note(own, chosen))
             catalogue.products, chosen = own, None
         summary = engine.run(
             classifier,

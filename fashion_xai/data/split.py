@@ -105,10 +105,12 @@ def own_side(products: Sequence[Product], split: Mapping[str, str], name: str) -
     ``test/``: what a side means where a split names none of the products; else none."""
     if any(product.id in split for product in products):
         return []
-    found = [product for product in products if product.side == name]
-    if found:
-        print(f"{len(found):,} products of {name}, as the catalogue's folders or files name it")
-    return found
+    return [product for product in products if product.side == name]
+
+
+def own_side_note(products: Sequence[Product], name: str) -> str:
+    """What a person is told where :func:`own_side` found products."""
+    return f"{len(products):,} products of {name}, as the catalogue's folders or files name it"
 
 
 def _read(path: Path) -> tuple[dict[str, tuple[str, str]], list[str] | None]:
