@@ -15,6 +15,7 @@ from fashion_xai.data.schema import Table
 from fashion_xai.data.sources import location
 from fashion_xai.data.split import SPLITS
 from fashion_xai.maps import methods
+from fashion_xai.models import bundle
 from fashion_xai.models.bundle import TRUST
 from fashion_xai.trust import benchmark
 from fashion_xai.trust import card as trust_card
@@ -39,6 +40,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=Path("runs/trust"), help="folder of the card")
     command.add_argument("--split", choices=SPLITS, default="test", help="side (default: test)")
     command.add_argument("--photos", type=int, default=100, help="how many (default: 100)")
+    command.add_argument(
+        "--arrangement",
+        choices=trust_card.ARRANGEMENTS,
+        action="append",
+        help="the photos as they are, or small and placed anywhere (default: both)",
+    )
     command.add_argument(
         "--method",
         type=lambda text: methods.NAMES[shared.method(text)].name,
@@ -96,10 +103,17 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         shared.name_missing_methods()
     shared.check_heads(classifier, heads)
     try:
-        table = Table.from_json(classifier.bundle.card.get("table"))
-        catalogue = schema.open_catalogue(args, table, classifier.vocabulary)
+        _, usual = bundle.known(classifier.bundle.card, args.data.name)
+        catalogue = schema.open_catalogue(args, Table.from_json(usual), classifier.vocabulary)
         plan = benchmark.Plan(
-            names, heads, args.split, args.photos, args.grids, args.agreement, args.sanity
+            names,
+            heads,
+            args.split,
+            args.arrangement or trust_card.ARRANGEMENTS,
+            args.photos,
+            args.grids,
+            args.agreement,
+            args.sanity,
         )
         card = benchmark.make_card(classifier, catalogue, plan, args.out)
     except ValueError as error:  # CatalogueError is one

@@ -26,7 +26,8 @@ from fashion_xai.data.masks import set_on, silhouette
 from fashion_xai.data.split import in_split, split_of
 from fashion_xai.maps.methods import DEFAULT, METHODS
 from fashion_xai.metrics import mean_with_interval
-from fashion_xai.models.bundle import MODEL, SPLIT, TRUST
+from fashion_xai.models import bundle
+from fashion_xai.models.bundle import MODEL, TRUST
 from fashion_xai.models.decoding import softmax
 from fashion_xai.progress import ProgressBar
 from fashion_xai.trust import controls, pointing_game
@@ -51,6 +52,7 @@ class Plan:
         methods: whose maps.
         heads: whose answers.
         split: of the bundle's, whose products are drawn from: train, validation or test.
+        arrangements: of the photos, of :data:`~fashion_xai.trust.card.ARRANGEMENTS`.
         photos: how many; those that cannot be used are counted in the card and left out.
         grids: pictures of four products for the grid pointing game; 0 leaves it out.
         agreement: products whose heads are compared with each other; 0 leaves it out.
@@ -61,6 +63,7 @@ class Plan:
     methods: Sequence[str]
     heads: Sequence[str]
     split: str = "test"
+    arrangements: Sequence[str] = ARRANGEMENTS
     photos: int = 100
     grids: int = 0
     agreement: int = 0
@@ -120,7 +123,8 @@ class _Photos:
 
 
 def _shuffled(classifier: FashionClassifier, catalogue: Catalogue, plan: Plan) -> list[Product]:
-    split, why_not = split_of(classifier.bundle.folder / SPLIT, catalogue.products)
+    name, _ = bundle.known(classifier.bundle.card, catalogue.source.name)
+    split, why_not = split_of(classifier.bundle.folder / name, catalogue.products)
     products = in_split(catalogue.products, split, plan.split)
     if not products:
         raise ValueError(
@@ -139,7 +143,7 @@ def _figures(
 ) -> dict[str, Any]:
     ids = {product.id for product in products}
     named = ((product.id, photo) for product, photo in source.usable(products))
-    rows = benchmark(classifier, named, len(products), plan.methods, plan.heads, out)
+    rows = benchmark(classifier, named, len(products), plan, out)
     return summarise([row for row in rows if row["id"] in ids])  # an earlier run may have had more
 
 
@@ -184,17 +188,15 @@ def benchmark(
     classifier: FashionClassifier,
     photos: Iterable[tuple[str, np.ndarray]],
     total: int,
-    names: Sequence[str],
-    heads: Sequence[str],
+    plan: Plan,
     out: Path,
 ) -> list[Row]:
-    """Measure each photo centred and placed; a row is kept as soon as it is there.
+    """Measure each photo in each arrangement; a row is kept as soon as it is there.
 
     Args:
         photos: (id, uint8 RGB) pairs.
         total: how many, for the progress bar.
-        names: methods to measure.
-        heads: whose maps.
+        plan: whose methods, heads and arrangements.
         out: folder of ``rows.jsonl``; what it already holds of the same methods and heads is kept.
 
     Returns:
@@ -203,13 +205,13 @@ def benchmark(
     Raises:
         ValueError: ``out`` holds rows of other methods or heads.
     """
-    settings = {"methods": list(names), "heads": list(heads), "layer": classifier.layer,
+    settings = {"methods": list(plan.methods), "heads": list(plan.heads), "layer": classifier.layer,
                 "model": classifier.bundle.card["sha256"][MODEL]}  # fmt: skip
     rows = _resume(out / ROWS, settings)
     done = {(row["id"], row["arrangement"]) for row in rows}
     with (out / ROWS).open("a", encoding="utf-8") as file:
         for identity, photo in ProgressBar(photos, total=total, unit="photo", desc="trust"):
-            for arrangement in ARRANGEMENTS:
+            for arrangement in plan.arrangements:
                 if (identity, arrangement) in done:
                     continue
                 rng = np.random.default_rng(zlib.crc32(f"{identity} {arrangement}".encode()))
@@ -218,7 +220,7 @@ def benchmark(
                     "arrangement": arrangement,
                     "figures": _measure_photo(
                         classifier, arrange(photo, arrangement, classifier.size, rng),
-                        names, heads, rng,
+                        plan.methods, plan.heads, rng,
                     ),
                 }  # fmt: skip
                 file.write(json.dumps(row) + "\n")
