@@ -83,6 +83,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="products whose six maps are compared with each other, with the product's outline and "
         "with a face where one shows; 0 leaves it out (default: 500)",
     )
+    command.add_argument(
+        "--further",
+        type=int,
+        default=20,
+        metavar="N",
+        help="photos of what critics ask beyond that: do maps of two labels differ, does the "
+        "marked part tell a label from its neighbour, how much does the way of hiding do alone? "
+        "0 leaves it out (default: 20)",
+    )
     command.add_argument("--full", action="store_true", help="all heads and all methods: hours")
     command.add_argument(
         "--write-bundle",
@@ -103,8 +112,8 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         shared.name_missing_methods()
     shared.check_heads(classifier, heads)
     try:
-        _, usual = bundle.known(classifier.bundle.card, args.data.name)
-        catalogue = schema.open_catalogue(args, Table.from_json(usual), classifier.vocabulary)
+        _, table = bundle.known(classifier.bundle.card, Path(str(args.data)).name)
+        catalogue = schema.open_catalogue(args, Table.from_json(table), classifier.vocabulary)
         plan = benchmark.Plan(
             names,
             heads,
@@ -114,6 +123,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
             args.grids,
             args.agreement,
             args.sanity,
+            args.further,
         )
         card = benchmark.make_card(classifier, catalogue, plan, args.out)
     except ValueError as error:  # CatalogueError is one

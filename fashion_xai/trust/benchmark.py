@@ -24,13 +24,13 @@ from fashion_xai.data.catalogue import Catalogue, Product
 from fashion_xai.data.files import write
 from fashion_xai.data.masks import set_on, silhouette
 from fashion_xai.data.split import in_split, split_of
-from fashion_xai.maps.methods import DEFAULT, METHODS
+from fashion_xai.maps.methods import CLOSED, DEFAULT, METHODS
 from fashion_xai.metrics import mean_with_interval
 from fashion_xai.models import bundle
 from fashion_xai.models.bundle import MODEL, TRUST
 from fashion_xai.models.decoding import softmax
 from fashion_xai.progress import ProgressBar
-from fashion_xai.trust import controls, pointing_game
+from fashion_xai.trust import controls, further, pointing_game
 from fashion_xai.trust.agreement import compare_heads
 from fashion_xai.trust.card import ARRANGEMENTS, CONTROLS, MEASURES
 from fashion_xai.trust.faithfulness import Case, Score, measure
@@ -57,6 +57,7 @@ class Plan:
         grids: pictures of four products for the grid pointing game; 0 leaves it out.
         agreement: products whose heads are compared with each other; 0 leaves it out.
         sanity: how many of the photos the sanity check is made with; 0 leaves it out.
+        further: how many of them :mod:`fashion_xai.trust.further` looks at; 0 leaves it out.
         seed: of the draw.
     """
 
@@ -68,6 +69,7 @@ class Plan:
     grids: int = 0
     agreement: int = 0
     sanity: int = 0
+    further: int = 0
     seed: int = 0
 
 
@@ -91,12 +93,16 @@ def make_card(
     if plan.grids:
         card["grid"] = _grids(classifier, source, first, plan)
     if plan.agreement:
-        some = source.usable(source.products[: plan.agreement], "heads against each other")
-        card["heads"] = compare_heads(classifier, (photo for _, photo in some))
+        several = source.usable(source.products[: plan.agreement], "heads against each other")
+        card["heads"] = compare_heads(classifier, (photo for _, photo in several))
     if plan.sanity:
-        photos = [photo for _, photo in islice(source.usable(first), plan.sanity)]
-        maps = cascade(classifier, photos, plan.methods, plan.heads)
-        card["sanity"] = {"photos": len(photos), "maps": maps}
+        some = [photo for _, photo in islice(source.usable(first), plan.sanity)]
+        maps = cascade(classifier, some, plan.methods, plan.heads)
+        card["sanity"] = {"photos": len(some), "maps": maps}
+    if plan.further:
+        photos = (photo for _, photo in source.usable(first[: plan.further], "further measures"))
+        names = [name for name in plan.methods if name in CLOSED]
+        card["further"] = further.check(classifier, photos, names, plan.heads, plan.seed)
     card["rejected"] = list(source.rejected.values())
     card = json.loads(json.dumps(card), parse_float=lambda x: round(float(x), 4))
     write(out / TRUST, json.dumps(card) + "\n")
@@ -123,7 +129,7 @@ class _Photos:
 
 
 def _shuffled(classifier: FashionClassifier, catalogue: Catalogue, plan: Plan) -> list[Product]:
-    name, _ = bundle.known(classifier.bundle.card, catalogue.source.name)
+    name, _ = bundle.known(classifier.bundle.card, Path(str(catalogue.source)).name)
     split, why_not = split_of(classifier.bundle.folder / name, catalogue.products)
     products = in_split(catalogue.products, split, plan.split)
     if not products:
@@ -180,6 +186,11 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         for name, heads in new["sanity"]["maps"].items():
             maps[name] = {**maps.get(name, {}), **heads}
         card["sanity"] = {**new["sanity"], "maps": maps}
+    if "further" in old and "further" in new:
+        card["further"] = {
+            **new["further"],
+            **{k: {**old["further"][k], **new["further"][k]} for k in ("maps", "operators")},
+        }
     card["rejected"] = sorted({*old["rejected"], *new["rejected"]})
     return card
 

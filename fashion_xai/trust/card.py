@@ -25,6 +25,16 @@ JUDGED = ("deletion", "insertion", "road")
 
 ARRANGEMENTS = ("centred", "placed")
 
+FURTHER = {
+    "overlap": "common to both labels' top 5 %",
+    "drop": "relative drop",
+    "arcc": "ARCC",
+}
+"""Measure of :mod:`fashion_xai.trust.further` → its heading."""
+
+HIDING = {"most": "the most important fifth", "least": "the least important fifth"}
+"""Which part is hidden, by its key in a card."""
+
 FAIR = 3
 """Controls that a map has to beat, of :data:`CONTROLS`, to be called fair."""
 
@@ -156,6 +166,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     lines += _grid_lines(card.get("grid"))
     lines += _heads_lines(card.get("heads"))
     lines += _sanity_lines(card.get("sanity"))
+    lines += _further_lines(card.get("further"))
     return "\n".join(lines)
 
 
@@ -217,6 +228,31 @@ def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:
             lines.append(
                 f"| {name}, {head} | " + " | ".join(_cell(stage) for stage in found) + " |"
             )
+    return lines
+
+
+def _further_lines(further: Mapping[str, Any] | None) -> list[str]:
+    if further is None:
+        return []
+    lines = []
+    for head, maps in further["maps"].items():
+        lines += [
+            f"\n{head}: first against second label ({further['photos']} photos)\n",
+            "| map | " + " | ".join(FURTHER.values()) + " |",
+            "|---" * (len(FURTHER) + 1) + "|",
+        ]
+        for name, figures in maps.items():
+            lines.append(f"| {name} | " + " | ".join(_cell(figures.get(m)) for m in FURTHER) + " |")
+    for head, operators in further["operators"].items():
+        names = [f"{n}, {HIDING[k]}" for n in next(iter(operators.values())) for k in HIDING]
+        lines += [
+            f"\n{head}: probability lost while a fifth of the photo is hidden\n",
+            "| hidden by | " + " | ".join(names) + " |",
+            "|---" * (len(names) + 1) + "|",
+        ]
+        for operator, maps in operators.items():
+            cells = (_cell(figures[k]) for figures in maps.values() for k in HIDING)
+            lines.append(f"| {operator} | " + " | ".join(cells) + " |")
     return lines
 
 
