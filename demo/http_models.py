@@ -76,6 +76,14 @@ class HeadMap(Model):
     )
 
 
+class Similar(Model):
+    """A product of the training catalogue that the photo resembles."""
+
+    id: str = Field(description="In the catalogue that the bundle was trained on.")
+    similarity: float = Field(ge=-1.001, le=1.001, description="Cosine of the embeddings.")
+    labels: dict[str, str | None] = Field(description="Attribute to its label there.")
+
+
 class Health(Model):
     """That the server answers, and with which model."""
 
@@ -99,8 +107,11 @@ def replies(attributes: Sequence[str]) -> tuple[type[BaseModel], type[BaseModel]
     sure = Field(description="Whether the photo shows one product; null: this bundle cannot tell.")
     answers["one_product"] = (bool | None, sure)
     maps = create_model("Maps", __base__=Model, **{a: (HeadMap, ...) for a in attributes})  # type: ignore[call-overload]
+    nearest = Field(description="Most similar first; empty where the bundle has no products.")
     predict = create_model("Predictions", __base__=Model, **answers)
-    explain = create_model("Explanations", __base__=predict, maps=(maps, ...))
+    explain = create_model(
+        "Explanations", __base__=predict, maps=(maps, ...), similar=(list[Similar], nearest)
+    )
     return predict, explain
 
 

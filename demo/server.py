@@ -36,6 +36,7 @@ from demo.tabs import audit as audit_tab
 from demo.tabs import batch, explain
 from demo.tabs.batch import Listening
 from demo.views import about
+from demo.views.similar import Shelf
 from fashion_xai import BundleError, Catalogue, FashionClassifier
 from fashion_xai.audit.annotations import read as read_annotations
 from fashion_xai.audit.engine import read_summary
@@ -57,6 +58,7 @@ def build(
     analyses: Analyses,
     results: Results,
     audit: Audit,
+    shelf: Shelf,
     annotations_file: Path | None = None,
     listening: Listening | None = None,
 ) -> gr.Blocks:
@@ -66,13 +68,14 @@ def build(
         analyses: photos and their forward passes, shared by all visitors.
         results: files behind the links to results.
         audit: what the audit tab opens on.
+        shelf: photos of similar products.
         annotations_file: where the analyst's annotations go; None takes none.
         listening: whether somebody waits for a batch.
     """
     batcher = analyses.batcher
     with gr.Blocks(title="fashion_xai", analytics_enabled=False) as page:
         with gr.Tab("Explain", id="explain"):
-            explain.build(analyses, results)
+            explain.build(analyses, results, shelf)
         with gr.Tab("Audit", id="audit"):
             audit_tab.build(page, audit, annotations_file)
         with gr.Tab("Batch", id="batch"):
@@ -183,7 +186,8 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         visitors = Visitors(rate(args.limit) if args.limit else None)
         proxies = Proxies(trusted(args))
         classifier = FashionClassifier.load(args.bundle, threads=1)  # a crowd is read soonest so
-        audit = Audit(args.audit, audited_catalogue(args, classifier.bundle.card))
+        catalogue = audited_catalogue(args, classifier.bundle.card)
+        audit, shelf = Audit(args.audit, catalogue), Shelf(classifier, catalogue)
         login = api.login(os.environ.get("FASHION_AUTH"))
         if args.annotations is not None:
             read_annotations(args.annotations)  # another file is refused before anyone clicks
@@ -195,7 +199,7 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         return 1
     storage = Storage(args.keep)
     try:
-        return serve(args, classifier, audit, login, storage, visitors, proxies)
+        return serve(args, classifier, audit, shelf, login, storage, visitors, proxies)
     finally:
         storage.close()
 
@@ -209,7 +213,7 @@ def audited_catalogue(args: argparse.Namespace, bundle_card: Mapping) -> Catalog
     return schema.open_catalogue(args, Table.from_json(table))
 
 
-def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
+def serve(args, classifier, audit, shelf, login, storage, visitors, proxies) -> int:
     """Serve until Ctrl-C; as :func:`main`."""
     os.environ["GRADIO_TEMP_DIR"] = str(storage.folder)
     os.environ["FORWARDED_ALLOW_IPS"] = ""  # demo.serving.gate decides whom to believe
@@ -222,7 +226,7 @@ def serve(args, classifier, audit, login, storage, visitors, proxies) -> int:
     analyses = Analyses(decoder, batcher, args.keep)
     reading: Counter[str] = Counter()
     listening = Listening()
-    page = build(analyses, results, audit, args.annotations, listening)
+    page = build(analyses, results, audit, shelf, args.annotations, listening)
     uploads.only_uploads(page)
     request_log.to_stderr()
     page.queue(max_size=WAITING)  # whoever waits sees the place; more are told to come back

@@ -21,6 +21,7 @@ from fashion_xai.models.decoding import Decoder
 from fashion_xai.models.linear_heads import LinearHeads
 from fashion_xai.models.ood import OODScore
 from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
+from fashion_xai.models.similar import NEAREST, SimilarProduct
 
 BATCH_SIZE = 32
 
@@ -310,6 +311,16 @@ class FashionClassifier:
             )
             for attribute, (target, other) in named.items()
         }
+
+    def similar(self, forward_pass: ForwardPass, k: int = NEAREST) -> list[SimilarProduct]:
+        """The training products that a photo resembles most, the nearest first; none where the
+        bundle has none (``python -m training.similar`` makes them).
+
+        Args:
+            k: how many.
+        """
+        products = self.bundle.products
+        return products.products(self.vocabulary, forward_pass.pooled, k) if products else []
 
     def is_one_product(self, forward_pass: ForwardPass) -> bool | None:
         """Whether the photo looks like one product; None where the bundle has no threshold.

@@ -17,7 +17,7 @@ from demo.serving.analyses import Analyses
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
 from demo.tabs.inputs import choice_input, photo_input
-from demo.views import cards, turned, whatif, words
+from demo.views import cards, similar, turned, whatif, words
 from demo.views.render import render
 from fashion_xai import ImageError
 from fashion_xai.maps import methods
@@ -77,14 +77,15 @@ def script() -> str:
     return f"<script>{settings}\n{code}</script>"
 
 
-def build(analyses: Analyses, results: Results) -> None:
+def build(analyses: Analyses, results: Results, shelf: similar.Shelf) -> None:
     """Add a photo, its six cards and the endpoints ``/predict`` and ``/explain`` to the page.
 
     Args:
         analyses: photos and their forward passes.
         results: where what is saved is kept.
+        shelf: photos of similar products.
     """
-    answers = Answers(analyses, results)
+    answers = Answers(analyses, results, shelf)
     gr.Markdown(INTRO, elem_id="intro")
     with gr.Row(elem_id="stage"):
         with gr.Column(scale=2, min_width=260, elem_id="photo-side"):
@@ -101,18 +102,20 @@ class Answers:
     Args:
         analyses: photos and their forward passes.
         results: where what is saved is kept.
+        shelf: photos of similar products.
     """
 
-    def __init__(self, analyses: Analyses, results: Results):
-        self.analyses, self.results = analyses, results
+    def __init__(self, analyses: Analyses, results: Results, shelf: similar.Shelf):
+        self.analyses, self.results, self.shelf = analyses, results, shelf
         self.classifier = analyses.batcher.classifier
         self.attributes = words.in_order(self.classifier.attributes)
 
     def look(self, path, method):
-        """A new photo: message, photo, six cards, the drop-downs, outcome, link, the button."""
+        """A new photo: message, photo, six cards, the drop-downs, outcome, link, the button,
+        similar products."""
         blank = [cards.empty_card(a) for a in self.attributes]
         closed = [gr.Dropdown(choices=[], value=None, interactive=False)] * 2 * len(blank)
-        nothing = ["", *blank, *closed, "", "", gr.Button(interactive=False)]
+        nothing = ["", *blank, *closed, "", "", gr.Button(interactive=False), ""]
         if path is None:
             return [cards.note(INVITATION), *nothing]
         try:
@@ -130,7 +133,8 @@ class Answers:
         shown = cards.shown_photo(analysis)
         message = cards.headline(self.classifier, analysis, maps, turn)
         drawn = cards.six(self.classifier, analysis, maps)
-        return [message, shown, *drawn, *opened, "", "", gr.Button(interactive=True)]
+        near = similar.strip(self.classifier.similar(analysis.forward_pass), self.shelf)
+        return [message, shown, *drawn, *opened, "", "", gr.Button(interactive=True), near]
 
     def redraw(self, path, method, *labels):
         """Other labels' or another method's maps, from the same forward pass; a message, and no
@@ -246,6 +250,7 @@ class _Cards(NamedTuple):
     head: gr.Dropdown
     hide_seen: gr.Button
     outcome: gr.HTML
+    near: gr.HTML
 
 
 def _photo_side() -> _Photo:
@@ -314,6 +319,7 @@ def _cards_side(attributes: Sequence[str]) -> _Cards:
     with gr.Row():
         make = gr.Button("Prepare downloads and link", interactive=False, elem_id="save")
         link = gr.HTML(elem_id="link", padding=False)
+    near = gr.HTML(elem_id="similar", padding=False)
     with gr.Accordion("What if a part were hidden?", open=False):
         gr.Markdown(
             "Paint over a part of the photo, or blur the fifth that decided an answer: the "
@@ -330,7 +336,7 @@ def _cards_side(attributes: Sequence[str]) -> _Cards:
                 hide_seen = gr.Button("Blur what decided this answer", elem_id="hide-seen")
                 outcome = gr.HTML(elem_id="outcome", padding=False)
     labels = [*menus, *rivals]
-    return _Cards(places, labels, make, link, hide_it, unpaint, head, hide_seen, outcome)
+    return _Cards(places, labels, make, link, hide_it, unpaint, head, hide_seen, outcome, near)
 
 
 def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
@@ -340,7 +346,7 @@ def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
         [left.photo, left.method],
         [
             *(left.message, left.shown, *right.places, *right.labels),
-            *(right.outcome, right.link, right.make),
+            *(right.outcome, right.link, right.make, right.near),
         ],
         show_progress="minimal",
         **PRIVATE,

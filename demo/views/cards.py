@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from markupsafe import Markup
 
-from demo.views import words
+from demo.views import similar, words
 from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
+from fashion_xai.data import images
 from fashion_xai.data.labels import CATEGORY_PATH, Taxonomy
 from fashion_xai.maps import methods
 from fashion_xai.models.outputs import Explanation, ForwardPass, Prediction
@@ -44,7 +44,7 @@ class Analysis:
 
 def analyse(photo: np.ndarray, forward_pass: ForwardPass, notes: Sequence[str] = ()) -> Analysis:
     """What is kept of a photo and its forward pass: nothing of others read beside it."""
-    return Analysis(_shrink(photo), forward_pass.alone(), tuple(notes))
+    return Analysis(images.shrunk(photo, SIDE), forward_pass.alone(), tuple(notes))
 
 
 def explain(
@@ -86,7 +86,8 @@ def six(
     """The cards of a photo, in the maps' order."""
     doubted = classifier.is_one_product(analysis.forward_pass) is False
     answers = {a: e.prediction for a, e in maps.items()}
-    return [card(classifier, e, answers, doubted) for e in maps.values()]
+    agreeing = similar.agreeing(classifier.similar(analysis.forward_pass), answers)
+    return [card(classifier, e, answers, doubted, agreeing.get(a, "")) for a, e in maps.items()]
 
 
 def card(
@@ -94,6 +95,7 @@ def card(
     e: Explanation,
     answers: Mapping[str, Prediction],
     doubted: bool = False,
+    agreeing: str = "",
 ) -> Markup:
     """One head's card: label, probability, next two labels, map, evidence, trust.
 
@@ -101,6 +103,7 @@ def card(
         e: the head's map.
         answers: of all heads.
         doubted: the photo hardly looks like one product; its maps are shown faintly.
+        agreeing: a sentence on how many similar products have this label.
     """
     alone = _alone(e.prediction, answers, classifier.taxonomy)
     (best, probability), *others = _shares(e.prediction) if alone else e.prediction.top(3)
@@ -125,6 +128,7 @@ def card(
         width=f"{100 * probability:.1f}",
         others=[(label, percent(share)) for label, share in others],
         alone=alone,
+        agreeing=agreeing,
         kinds=", ".join(words.title(a).lower() for a in CATEGORY_PATH),
         trust=_trust(classifier.bundle.trust, e),
     )
@@ -206,7 +210,8 @@ def answer(
     """The API's reply: attribute → label, probability, three best labels; ``one_product``.
 
     Args:
-        maps: of the same forward pass, to be told in ``maps`` as well.
+        maps: of the same forward pass, to be told in ``maps`` as well, with the ``similar``
+            training products.
     """
     if maps is None:
         predictions = classifier.predictions(forward_pass)
@@ -215,6 +220,7 @@ def answer(
     found: dict[str, Any] = {a: p.to_json() for a, p in predictions.items()}
     found["one_product"] = classifier.is_one_product(forward_pass)
     if maps is not None:
+        found["similar"] = [asdict(product) for product in classifier.similar(forward_pass)]
         found["maps"] = {a: e.to_json(DECIMALS) for a, e in maps.items()}
     return found
 
@@ -291,11 +297,3 @@ def _trust(card: Mapping[str, Any], e: Explanation) -> dict[str, Any] | None:
         "meanings": trust_card.MEANINGS,
         "where": f"{trust_card.photos(card, head)} photos of the {card['split']} split",
     }
-
-
-def _shrink(photo: np.ndarray) -> np.ndarray:
-    scale = SIDE / max(photo.shape[:2])
-    if scale >= 1:
-        return photo
-    size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)

@@ -162,6 +162,15 @@ def letterbox(rgb: np.ndarray, size: tuple[int, int] = SIZE) -> tuple[np.ndarray
     return canvas, box
 
 
+def shrunk(rgb: np.ndarray, side: int) -> np.ndarray:
+    """A photo whose longest side is at most ``side`` pixels; a smaller one as it is."""
+    scale = side / max(rgb.shape[:2])
+    if scale >= 1:
+        return rgb
+    size = [max(1, round(length * scale)) for length in rgb.shape[1::-1]]
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+
+
 def prepare(image: ImageLike, size: tuple[int, int] = SIZE) -> np.ndarray:
     """Any picture → the model's input: float32 (H, W, 3) in 0–255. Raises as :func:`load`."""
     return letterbox(load(image), size)[0].astype(np.float32)

@@ -20,6 +20,7 @@ from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.models import onnx_network
 from fashion_xai.models.linear_heads import sizes
 from fashion_xai.models.ood import OODScore
+from fashion_xai.models.similar import ProductIndex
 
 if TYPE_CHECKING:
     import keras
@@ -38,6 +39,9 @@ OTHER_SPLIT = "split-{}.csv"
 OOD = "ood.json"
 OLD_OOD = "familiarity.json"  # what it was called once
 """The weights of the score that tells one product from anything else; only where fitted."""
+
+SIMILAR = "similar.npz"
+"""Embeddings of training products; only where they were made."""
 
 TRUST = "trust.json"
 """How faithful the maps are; only where it was measured."""
@@ -84,6 +88,21 @@ class Bundle:
             BundleError: Keras is not installed, cannot read it, or it has other heads.
         """
         return self.changed or _load_model(self.folder / MODEL, self.vocabulary)
+
+    @cached_property
+    def products(self) -> ProductIndex | None:
+        """The training products to compare a photo with; None where the bundle has none. Read from
+        the folder when they are first asked for.
+
+        Raises:
+            BundleError: the file is of another network.
+        """
+        if SIMILAR not in self.card["sha256"] or self.changed is not None:
+            return None
+        try:
+            return ProductIndex.load(self.folder / SIMILAR, len(self.vocabulary.attributes))
+        except (ValueError, OSError, KeyError) as error:
+            raise BundleError(f"{self.folder / SIMILAR}: {error}") from error
 
     @property
     def size(self) -> tuple[int, int]:
@@ -142,10 +161,19 @@ def save(
 
 def replace_graph(folder: Path, graph: onnx.ModelProto) -> None:
     """Give a bundle another ``model.onnx``; stopped in between, it is one without any."""
-    sums = {name: x for name, x in read_card(folder)["sha256"].items() if name != GRAPH}
+    _replace(folder, GRAPH, graph.SerializeToString())
+
+
+def replace_products(folder: Path, products: ProductIndex) -> None:
+    """Give a bundle other products to compare with; stopped in between, it is one without any."""
+    _replace(folder, SIMILAR, products.to_bytes())
+
+
+def _replace(folder: Path, name: str, content: bytes) -> None:
+    sums = {other: x for other, x in read_card(folder)["sha256"].items() if other != name}
     update_card(folder, sha256=sums)
-    files.write(folder / GRAPH, graph.SerializeToString())
-    update_card(folder, sha256={**sums, GRAPH: _sha256(folder / GRAPH)})
+    files.write(folder / name, content)
+    update_card(folder, sha256={**sums, name: _sha256(folder / name)})
 
 
 def update_card(folder: Path, **entries: Any) -> None:
@@ -171,7 +199,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not isinstance(also, list) or not all(isinstance(x, dict) for x in also):
         raise BundleError(f"{folder / CARD}: expected a list of catalogues in also.")
     others = {OTHER_SPLIT.format(n) for n in range(1, 1 + len(also))}
-    if set(sums) - {MODEL, GRAPH, LABELS, SPLIT, OOD, OLD_OOD, *others}:
+    if set(sums) - {MODEL, GRAPH, LABELS, SPLIT, OOD, OLD_OOD, SIMILAR, *others}:
         raise BundleError(f"{folder / CARD}: sha256 names files that no bundle has.")
     if not (isinstance(size, list) and len(size) == 2 and all(type(x) is int for x in size)):
         raise BundleError(f"{folder / CARD}: expected input_size [height, width]. Received: {size}")

@@ -21,7 +21,7 @@ from fashion_xai.models.bundle import BundleError
 
 SCHEME = "hf://"
 README = "README.md"
-FILES = ("*.onnx", "*.keras", "*.json", "*.csv", README)
+FILES = ("*.onnx", "*.keras", "*.json", "*.csv", "*.npz", README)
 """What travels."""
 
 DATASET = "Fashion Product Images"

@@ -15,16 +15,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.decomposition import PCA
 
-from fashion_xai.data.labels import Vocabulary
+from fashion_xai.data.labels import MISSING, Vocabulary
 
 SIZE = 96
 """Numbers of an embedding."""
 
 NEAREST = 8
 """Products that an answer is compared with."""
-
-UNKNOWN = -1
-"""Place of a label that a product has not."""
 
 ARRAYS = ("ids", "labels", "embeddings", "mean", "projection")
 
@@ -50,7 +47,7 @@ class ProductIndex:
 
     Args:
         ids: (n,) strings.
-        labels: int16 (n, heads), places in the vocabulary; :data:`UNKNOWN` for none.
+        labels: int16 (n, heads), places in the vocabulary; ``MISSING`` for none.
         embeddings: float16 (n, d), of length 1.
         mean: float32 (channels,), taken off pooled features first.
         projection: float32 (channels, d).
@@ -118,7 +115,7 @@ class ProductIndex:
         found = []
         for place, cosine in zip(places, cosines, strict=True):
             labels = {
-                a: None if label == UNKNOWN else vocabulary.labels[a][label]
+                a: None if label == MISSING else vocabulary.labels[a][label]
                 for a, label in zip(vocabulary.attributes, self.labels[place], strict=True)
             }
             found.append(SimilarProduct(str(self.ids[place]), float(cosine), labels))
@@ -126,24 +123,23 @@ class ProductIndex:
 
     def to_bytes(self) -> bytes:
         """An ``.npz`` without pickle."""
-        file = io.BytesIO()
+        file = io.BytesIO()  # embeddings hardly shrink; ids and labels do
         np.savez_compressed(file, **{name: getattr(self, name) for name in ARRAYS})
         return file.getvalue()
 
     @classmethod
-    def load(cls, path: Path, heads: int, channels: int) -> ProductIndex:
+    def load(cls, path: Path, heads: int) -> ProductIndex:
         """Read what :meth:`to_bytes` wrote.
 
         Raises:
-            ValueError: another file, or of another network.
+            ValueError: another file, or of a network with other heads.
         """
         with np.load(path, allow_pickle=False) as file:
             if set(file.files) != set(ARRAYS):
                 raise ValueError(f"expected the arrays {ARRAYS}. Received: {tuple(file.files)}")
             index = cls(**{name: file[name] for name in ARRAYS})
-        n, d = len(index.ids), index.projection.shape[-1]
-        expected = {"labels": (n, heads), "embeddings": (n, d), "mean": (channels,),
-                    "projection": (channels, d)}  # fmt: skip
+        (n,), (channels, d) = index.ids.shape, index.projection.shape
+        expected = {"labels": (n, heads), "embeddings": (n, d), "mean": (channels,)}
         for name, shape in expected.items():
             if getattr(index, name).shape != shape:
                 raise ValueError(
