@@ -23,6 +23,10 @@ SIZE = 96
 NEAREST = 8
 """Products that an answer is compared with."""
 
+COPY = 0.995
+"""Cosine above which two products show the same photo: of 1,500 validation products, 8.5 % have
+such a pair among their eight nearest."""
+
 ARRAYS = ("ids", "labels", "embeddings", "mean", "projection")
 
 
@@ -85,22 +89,29 @@ class ProductIndex:
         return cls(np.asarray(ids, np.str_), labels.astype(np.int16), rows, mean, projection)
 
     def nearest(self, pooled: np.ndarray, k: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:
-        """Products near n photos, the nearest first.
+        """Products near n photos, the nearest first; of copies of one photo, one.
 
         Args:
             pooled: (n, channels).
-            k: how many; all where there are fewer.
+            k: how many; all where there are fewer, copies too where nothing else is near.
 
         Returns:
             int (n, k) places and float32 (n, k) cosines.
         """
         asked = _unit((np.asarray(pooled, np.float32) - self.mean) @ self.projection)
         cosines = asked @ self.embeddings.astype(np.float32).T
-        k = min(k, len(self.ids))
-        best = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        near = np.take_along_axis(cosines, best, 1)
-        order = np.argsort(-near, axis=1, kind="stable")
-        return np.take_along_axis(best, order, 1), np.take_along_axis(near, order, 1)
+        k, more = min(k, len(self.ids)), min(3 * k, len(self.ids))
+        best = np.argpartition(-cosines, more - 1, axis=1)[:, :more]
+        order = np.argsort(-np.take_along_axis(cosines, best, 1), axis=1, kind="stable")
+        best = np.take_along_axis(best, order, 1)
+        places = np.stack([row[self._copies_last(row)[:k]] for row in best])
+        return places, np.take_along_axis(cosines, places, 1)
+
+    def _copies_last(self, places: np.ndarray) -> np.ndarray:
+        """The order of some products in which a copy of an earlier one comes after all others."""
+        rows = self.embeddings[places].astype(np.float32)
+        copy = (np.tril(rows @ rows.T, -1) > COPY).any(1)
+        return np.argsort(copy, kind="stable")
 
     def products(
         self, vocabulary: Vocabulary, pooled: np.ndarray, k: int = NEAREST

@@ -32,6 +32,16 @@ def test_the_nearest_are_those_of_scikit_learn():
     assert index.nearest(asked, 99)[0].shape == (5, 40)
 
 
+def test_of_copies_of_a_photo_one_is_named():
+    pooled, ids, labels = some()
+    pooled[1] = pooled[0]
+    index = ProductIndex.fit(pooled, ids, labels, size=12)
+    places, cosines = index.nearest(pooled[:1], 5)
+    assert len({0, 1} & {*places[0]}) == 1
+    assert cosines[0, 0] > 0.999 > cosines[0, 1] and (np.diff(cosines[0]) <= 0).all()
+    assert {0, 1} <= {*index.nearest(pooled[:1], 40)[0][0]}  # nothing is lost where all are asked
+
+
 def test_fewer_numbers_keep_the_directions_of_most_variance():
     pooled, ids, labels = some()
     pooled[:, 3] *= 50
