@@ -274,8 +274,13 @@ class FashionClassifier:
         targets: Mapping[str, Target] | None = None,
         against: Mapping[str, Target] | None = None,
         method: str = methods.DEFAULT,
+        network: LinearHeads | None = None,
     ) -> dict[str, Explanation]:
-        """The maps of a forward pass already made; see :meth:`explain`."""
+        """The maps of a forward pass already made; see :meth:`explain`.
+
+        Args:
+            network: what a method that changes the photo asks again; None for the own network.
+        """
         chosen_method = methods.find(method)
         if not chosen_method.available:
             raise ImportError(chosen_method.remedy)
@@ -297,7 +302,7 @@ class FashionClassifier:
                 other = self._resolve(against[attribute], prediction)
                 asked[attribute] -= self.coefficients(attribute, other)
             named[attribute] = " / ".join(target), None if other is None else " / ".join(other)
-        maps = chosen_method.compute(self.network, forward_pass, asked)
+        maps = chosen_method.compute(network or self.network, forward_pass, asked)
         return {
             attribute: Explanation(
                 prediction=predictions[attribute],

@@ -71,7 +71,11 @@ class DynamicBatcher:
         return self._queue.qsize()
 
     def read(self, photo: np.ndarray, urgency: int = VISITOR) -> ForwardPass:
-        """Wait for a photo's turn and its forward pass.
+        """Wait for a photo's turn and its forward pass; see :meth:`submit`."""
+        return self.submit(photo, urgency).result()
+
+    def submit(self, photo: np.ndarray, urgency: int = VISITOR) -> Future[ForwardPass]:
+        """Let a photo wait for its turn; its forward pass comes later.
 
         Args:
             photo: uint8 RGB (height, width, 3), see ``images.load``.
@@ -87,7 +91,7 @@ class DynamicBatcher:
         fitted = images.letterbox(photo, self.classifier.size)
         answer: Future[ForwardPass] = Future()
         self._queue.put(_Waiting(urgency, next(self._numbers), fitted, answer))
-        return answer.result()
+        return answer
 
     def close(self) -> None:
         """Finish what waits, take nothing more, and return when all is done."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import gradio as gr
 import matplotlib
 import numpy as np
 
-from demo.serving import request_log
+from demo.serving import closer, request_log
 from demo.serving.analyses import Analyses
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
@@ -162,6 +163,33 @@ class Answers:
         name = self.results.keep({PAGE: page, "maps.png": sheet, "answers.json": text})
         return render("saved", name=name)
 
+    def closer(self, attribute, path, target, rival):
+        """How far the careful map of one answer is; in the end what was asked, and its card."""
+        bar = "closer"
+        try:
+            analysis = self.analyses.of(path, "look again")
+            against = None if rival in (None, RIVALS) else rival
+            with request_log.request("look closer") as line:
+                steps = closer.look(
+                    self.analyses.batcher, analysis.forward_pass, attribute, target, against
+                )
+                for step in steps:
+                    line.facts["done"] = step if isinstance(step, float) else 1.0
+                    if isinstance(step, float):
+                        yield render(bar, share=step), None
+                    else:
+                        shown = cards.looked_closer(self.classifier, analysis, step)
+                        yield "", (path, target, rival, shown)
+        except UNUSABLE as error:
+            yield cards.message(_sentence(error)), None
+
+    def show_closer(self, path, target, rival, found):
+        """The card of a careful map, unless something else was chosen meanwhile; what is prepared
+        for download is not what is shown any more."""
+        if found is None or found[:3] != (path, target, rival):
+            return gr.skip(), gr.skip()
+        return found[3], ""
+
     def hide_painted(self, path, strokes):
         """What if the painted part were hidden: the answers before and after."""
         try:
@@ -243,6 +271,8 @@ class _Cards(NamedTuple):
 
     places: list[gr.HTML]
     labels: list[gr.Dropdown]
+    closer: list[gr.Button]
+    progress: list[gr.HTML]
     make: gr.Button
     link: gr.HTML
     hide_it: gr.Button
@@ -301,7 +331,7 @@ def _style(name: str) -> str:
 
 
 def _cards_side(attributes: Sequence[str]) -> _Cards:
-    places, menus, rivals = [], [], []
+    places, menus, rivals, nearer, bars = [], [], [], [], []
     gr.HTML(render("legend", colours=_legend()), padding=False, elem_id="legend")
     for first in range(0, len(attributes), 3):
         with gr.Row(elem_classes="answers"):
@@ -316,6 +346,10 @@ def _cards_side(attributes: Sequence[str]) -> _Cards:
                                 label=f"{title}: compare with another answer", interactive=False
                             )
                         )
+                        nearer.append(
+                            gr.Button(f"{title}: look closer", size="sm", elem_classes="closer")
+                        )
+                        bars.append(gr.HTML(padding=False))
     with gr.Row():
         make = gr.Button("Prepare downloads and link", interactive=False, elem_id="save")
         link = gr.HTML(elem_id="link", padding=False)
@@ -336,7 +370,9 @@ def _cards_side(attributes: Sequence[str]) -> _Cards:
                 hide_seen = gr.Button("Blur what decided this answer", elem_id="hide-seen")
                 outcome = gr.HTML(elem_id="outcome", padding=False)
     labels = [*menus, *rivals]
-    return _Cards(places, labels, make, link, hide_it, unpaint, head, hide_seen, outcome, near)
+    return _Cards(
+        places, labels, nearer, bars, make, link, hide_it, unpaint, head, hide_seen, outcome, near
+    )
 
 
 def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
@@ -367,6 +403,7 @@ def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
     left.method.input(  # type: ignore[attr-defined]
         answers.menus, left.method, right.labels, show_progress="hidden", **PRIVATE
     )
+    _connect_closer(left, right, answers)
     right.make.click(answers.save, shown, right.link, **PRIVATE)
     strokes = gr.Textbox(visible=False)
     right.hide_it.click(
@@ -385,6 +422,39 @@ def _connect(left: _Photo, right: _Cards, answers: Answers) -> None:
         control.input(  # type: ignore[attr-defined]
             None, control, None, js=f"(value) => window.fashion.{name}(value)", **PRIVATE
         )
+
+
+def _connect_closer(left: _Photo, right: _Cards, answers: Answers) -> None:
+    """Each answer's button for a careful map, which ends when something else is asked for."""
+    n, begun = len(answers.attributes), []
+    menus = zip(right.labels[:n], right.labels[n:], strict=True)
+    for attribute, button, chosen, bar, place in zip(
+        answers.attributes, right.closer, menus, right.progress, right.places, strict=True
+    ):
+        asked, found = [left.photo, *chosen], gr.State()
+        work = button.click(
+            partial(answers.closer, attribute),
+            asked,
+            [bar, found],
+            show_progress="hidden",
+            concurrency_limit=2,
+            concurrency_id="closer",
+            **PRIVATE,
+        )
+        work.success(
+            answers.show_closer,
+            [*asked, found],
+            [place, right.link],
+            show_progress="hidden",
+            queue=False,
+            **PRIVATE,
+        )
+        begun.append(work)
+    bars: dict[str, Any] = {"show_progress": "hidden", "queue": False, **PRIVATE}
+    others = [left.photo.change, left.method.input, *(menu.input for menu in right.labels)]  # type: ignore[attr-defined]
+    empty = [""] * n
+    stopped = gr.on(others, lambda: empty, None, right.progress, cancels=begun, **bars)
+    stopped.then(lambda: empty, None, right.progress, **bars)  # also what was on its way
 
 
 def _offer(photo: gr.Image, answers: Answers) -> None:

@@ -134,6 +134,16 @@ def card(
     )
 
 
+def looked_closer(classifier: FashionClassifier, analysis: Analysis, e: Explanation) -> Markup:
+    """The card of one head with a map that took longer."""
+    return card(
+        classifier,
+        e,
+        classifier.predictions(analysis.forward_pass),
+        classifier.is_one_product(analysis.forward_pass) is False,
+    )
+
+
 def shown_photo(analysis: Analysis | None) -> Markup:
     """The photo, sent once; the page blends it with each map."""
     return Markup() if analysis is None else render("photo", uri=html.data_uri(analysis.photo))

@@ -133,6 +133,24 @@ def _at_pixels(form: Callable[..., np.ndarray]) -> Compute:
     return compute
 
 
+def passes_of_hiding(cells: tuple[int, int]) -> int:
+    """Passes through the network that a map by occlusion takes.
+
+    Args:
+        cells: height and width of the features.
+    """
+    height, width = _grid(cells)
+    return height * width + 1
+
+
+def _grid(cells: tuple[int, int]) -> tuple[int, int]:
+    """Windows a side: the cells, halved until there are :data:`MOST_WINDOWS` at most."""
+    height, width = cells
+    while height * width > MOST_WINDOWS:
+        height, width = -(-height // 2), -(-width // 2)
+    return height, width
+
+
 def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Compute:
     """A map from passes on changed photos, with ``times`` as many cells a side as the features;
     those are halved first where there are more than :data:`MOST_WINDOWS` of them."""
@@ -141,9 +159,7 @@ def _by_hiding(form: Callable[..., dict[str, np.ndarray]], times: int) -> Comput
         def logits(pixels: np.ndarray) -> dict[str, np.ndarray]:
             return network.forward(pixels)[1]
 
-        height, width = forward_pass.features.shape[:2]
-        while height * width > MOST_WINDOWS:
-            height, width = -(-height // 2), -(-width // 2)
+        height, width = _grid(forward_pass.features.shape[:2])
         return form(logits, forward_pass.pixels, (times * height, times * width), targets)
 
     return compute

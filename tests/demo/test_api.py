@@ -40,7 +40,11 @@ def test_maps_over_http_are_the_librarys(url, bag, shipped):
         reply = httpx.post(f"{url}/api/explain", params=query, content=bag.read_bytes())
         answer = reply.raise_for_status().json()
         expected = shipped.explain(bag, method=method or methods.DEFAULT)
-        assert list(answer) == [*ATTRIBUTES, "one_product", "maps"]
+        assert list(answer) == [*ATTRIBUTES, "one_product", "similar", "maps"]
+        (forward_pass,) = shipped.read([bag])
+        near = shipped.similar(forward_pass)
+        assert [x["id"] for x in answer["similar"]] == [product.id for product in near]
+        assert answer["similar"][0]["labels"] == near[0].labels and len(near) == 8
         for attribute, e in expected.items():
             assert answer[attribute]["label"] == e.prediction.label
             got = answer["maps"][attribute]

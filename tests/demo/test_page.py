@@ -308,12 +308,41 @@ def test_six_answers_stand_on_the_first_screen_and_stay(browser, url, dress, siz
         assert box["y"] + box["height"] <= size[1]
     assert page.locator("#photo img").first.bounding_box()["height"] > 100
     assert page.evaluate("window.shift") < 0.05
+    # Each card says how many similar products agree, and all of them stand below the answers.
+    assert page.locator(".card", has_text=re.compile(r"[0-8] of the 8 most similar")).count() == 6
+    assert page.locator("#similar .similar li").count() == 8
     if size[0] < 768:  # a tap on a row opens its map
         card = page.locator(".card").first
         small = card.locator("canvas").bounding_box()["height"]
         card.click()
         page.wait_for_function("() => document.querySelector('.card canvas').clientHeight > 200")
         assert small < 60 and card.locator(".evidence").is_visible()
+    page.close()
+
+
+def test_looking_closer_shows_its_progress_and_never_another_photos_map(browser, url, dress):
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    page.goto(url)
+    page.set_input_files("#photo input[type=file]", dress)
+    page.wait_for_function("() => document.querySelectorAll('canvas[data-painted]').length === 6")
+    card = page.locator(".card").first
+    card.locator("details.more > summary").click()
+    button = page.get_by_role("button", name="What it is: look closer")
+    button.click()
+    page.wait_for_selector(".closer-bar progress")
+    page.wait_for_function(
+        "() => document.querySelector('.card').innerText.includes('in logits lost')"
+    )
+    assert page.locator(".closer-bar").count() == 0
+    assert card.locator("details.more").get_attribute("open") is not None
+    # The visitor moves on while it works.
+    button.click()
+    page.wait_for_selector(".closer-bar progress")
+    page.locator("button.gallery-item").first.click()
+    page.wait_for_function("() => document.querySelector('.headline').innerText.includes('Caps')")
+    page.wait_for_timeout(4000)
+    assert page.locator(".closer-bar").count() == 0
+    assert "in logits lost" not in card.inner_text()
     page.close()
 
 
