@@ -77,7 +77,7 @@ def build(
         with gr.Tab("Explain", id="explain"):
             explain.build(analyses, results, shelf)
         with gr.Tab("Audit", id="audit"):
-            audit_tab.build(page, audit, annotations_file)
+            audit_tab.build(page, audit, results, annotations_file)
         with gr.Tab("Batch", id="batch"):
             batch.build(batcher, analyses.decoder, results, listening or Listening())
         with gr.Tab("About", id="about"):

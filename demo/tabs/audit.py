@@ -8,11 +8,14 @@ from typing import Any
 
 import gradio as gr
 
+from demo.serving.result_store import Results
 from demo.tabs.inputs import choice_input
+from demo.views import annotations as given
 from demo.views import audit as view
 from demo.views import words
-from demo.views.audit import Filters
+from demo.views.audit import Address, Filters
 from demo.views.cards import note
+from demo.views.render import render
 from fashion_xai.audit import gallery
 from fashion_xai.audit.annotations import ANNOTATIONS
 from fashion_xai.audit.results import Audit
@@ -25,22 +28,26 @@ SCROLL = (
     "200)"
 )
 """To what was chosen: it may lie below the screen."""
-NOTHING: dict[str, Any] = {"ids": [], "id": None, "listed": [], "pair": None}
-"""What is open at first: the gallery's ids, the photo, the ids of the issues, and the pair."""
+TELL = "(head, shown) => window.fashion.tell(head, shown)"
+ASKED = "() => [window.fashion.asked()]"
+NOTHING: dict[str, Any] = {"ids": [], "id": None, "pair": None}
+"""What is open at first: the gallery's ids, the photo and the pair."""
 
 
-def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
+def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) -> None:
     """Add the tab's contents to the page that is being built.
 
     Args:
         page: that is being built.
         audit: what is shown.
+        results: where what is downloaded is kept.
         file: CSV for the analyst's annotations; None takes none.
     """
     first = "articleType" if "articleType" in audit.heads else audit.heads[0]
     # What is open travels with the page: the server remembers nothing that a crowd could push out.
     labels = gr.JSON([], visible=False)  # of the matrix
     shown = gr.JSON(NOTHING, visible=False)
+    wanted = gr.JSON(None, visible=False)  # what the address asks for, until it is open
     gr.HTML(view.about(audit, file), padding=False, elem_id="audit-about")
     with gr.Row():
         head = gr.Dropdown(
@@ -57,6 +64,12 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
             with gr.Row(elem_id="worst"):
                 worst = [gr.Button(**_worst(opening, n), size="sm") for n in range(WORST)]
                 doubtful = gr.Button(**_doubtful(opening), size="sm", elem_id="doubtful")
+                unseen = gr.Checkbox(
+                    label="Only what was not looked at yet",
+                    visible=file is not None,
+                    elem_id="unseen",
+                    container=False,
+                )
     with gr.Accordion("Filters", open=False), gr.Row():
         kind = gr.Dropdown(list(view.KINDS), value="all confusions", label="Confusions")
         minimum = gr.Slider(1, 20, 2, step=1, label="Products a pair needs")
@@ -77,29 +90,31 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
                 alt_text="Confusion matrix; the table beside it holds the same pairs",
             )
         with gr.Column():
+            with gr.Accordion("Label issues: choose a row", open=True) as issues_side:
+                issues_seen = gr.HTML(elem_id="issues-seen", padding=False)
+                listed = gr.Dataframe(
+                    headers=view.LABEL_ISSUES_HEADER,
+                    interactive=False,
+                    max_height=230,
+                    elem_id="label-issues",
+                    wrap=True,
+                    column_widths=["12%", "17%", "17%", "12%", "42%"],
+                )
             table = gr.Dataframe(
                 headers=view.PAIRS_HEADER,
                 label="Confused pairs: choose a row",
                 interactive=False,
-                max_height=430,
+                max_height=330,
                 elem_id="pairs",
                 wrap=True,
                 column_widths=["140px", "140px", "75px", "70px", "90px", "110px"],
             )
             with gr.Accordion("Where it errs more often", open=False):
                 sliced = gr.HTML()
-            with gr.Accordion("Label issues: choose a row", open=False) as issues_side:
-                listed = gr.Dataframe(
-                    headers=view.LABEL_ISSUES_HEADER,
-                    interactive=False,
-                    max_height=400,
-                    elem_id="label-issues",
-                    wrap=True,
-                    column_widths=["12%", "17%", "17%", "12%", "42%"],
-                )
     # Nothing below is there before a confusion or a product is chosen.
     with gr.Column(visible=False, elem_id="gallery-side") as gallery_side:
         shared = gr.HTML(elem_id="shared")
+        pair_seen = gr.HTML(elem_id="pair-seen", padding=False)
         order = gr.Radio(
             [(text, key) for key, text in gallery.ORDERS.items()], value="confident", label="Photos"
         )
@@ -128,14 +143,17 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
             back = gr.Button("Take it back", elem_id="take-back")
         kept = gr.HTML(elem_id="kept", padding=False)
     with gr.Accordion("Annotations given", open=False, visible=file is not None):
-        given = gr.Dataframe(
-            view.annotated(file),
-            headers=view.ANNOTATIONS_HEADER,
+        kept_list = gr.Dataframe(
+            given.annotated(file),
+            headers=given.ANNOTATIONS_HEADER,
             interactive=False,
             max_height=400,
             elem_id="given",
             wrap=True,
         )
+        with gr.Row():
+            take_home = gr.Button("Prepare the download", elem_id="take-home")
+            taken = gr.HTML(elem_id="taken", padding=False)
 
     def read(values) -> Filters:
         head, minimum, kind, low, high, trait, value = values
@@ -149,56 +167,88 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
             gr.Info(why)
         return picture, names, cells, view.worst_slices(audit, f)
 
-    def issues(head, state):
-        cells, ids = view.issues(audit, head)
+    def without(head, only_unseen) -> set[str]:
+        return given.looked_at(file, head) if only_unseen else set()
+
+    def issues(head, state, only_unseen):
+        cells, _ = view.issues(audit, head, without(head, only_unseen))
         found = view.summary(audit, head)
         buttons = [gr.Button(**_worst(found, n)) for n in range(WORST)]
-        shown = {**opened_now(state), "listed": ids}
-        return cells, shown, found.text, *buttons, gr.Button(**_doubtful(found))
+        return cells, found.text, *buttons, gr.Button(**_doubtful(found)), *seen(head, state)
+
+    def seen(head, state) -> tuple[Any, Any]:
+        """How many of the label issues, and of the open confusion, were looked at."""
+        pair = opened_now(state)["pair"]
+        confused = view.members(audit, Filters(head), *pair) if pair else []
+        _, doubted = view.issues(audit, head)
+        return given.progress(file, head, doubted), given.progress(file, head, confused)
 
     def opened_now(state) -> dict[str, Any]:
         return view.checked(audit, state, NOTHING)
 
-    def open_pair(pair, state, order, *values):
+    def open_pair(pair, state, order, only_unseen, *values):
         state = opened_now(state)
         if pair is None:
-            return [gr.skip()] * 4
+            return [gr.skip()] * 5
         f, (true, predicted) = read(values), pair
-        items, ids = view.photos(audit, f, true, predicted, order)
+        left_out = without(f.head, only_unseen)
+        items, ids = view.photos(audit, f, true, predicted, order, left_out)
         text = view.confusion(audit, f, true, predicted)
         return (
             text,
             gr.Gallery(items, selected_index=None),
             {**state, "ids": ids, "pair": list(pair)},
             gr.Column(visible=True),
+            seen(f.head, {**state, "pair": list(pair)})[1],
         )
 
     # Gradio puts its event where the annotation is.
-    def from_matrix(event: gr.SelectData, names, state, order, *values):
+    def from_matrix(event: gr.SelectData, names, state, *choices):
         names = [str(name) for name in names or []]
-        return open_pair(view.cell(names, *event.index), state, order, *values)
+        return open_pair(view.cell(names, *event.index), state, *choices)
 
-    def from_table(event: gr.SelectData, state, order, *values):
-        return open_pair(tuple(event.row_value[:2]), state, order, *values)
+    def from_table(event: gr.SelectData, state, *choices):
+        return open_pair(tuple(event.row_value[:2]), state, *choices)
 
-    def reorder(state, order, *values):
-        return open_pair(opened_now(state)["pair"], state, order, *values)
+    def again(state, *choices):
+        return open_pair(opened_now(state)["pair"], state, *choices)
 
-    def from_worst(n, head, state, order):
+    def from_worst(n, head, state, order, only_unseen):
         found = view.summary(audit, head).worst
         pair = found[n][:2] if n < len(found) else None
-        return open_pair(pair, state, order, head, 1, *UNFILTERED)
+        return open_pair(pair, state, order, only_unseen, head, 1, *UNFILTERED)
 
-    def open_photo(head, state, listed, place):
+    def arrive(asked):
+        """The head that the address asks for, and what is to be opened once it is there."""
+        there = Address.read(audit, asked, first)
+        return there.head, there._asdict(), given.annotated(file)
+
+    def open_wanted(loading, asked, head, state, order):
+        """The confusion and the product of the address, once its head is chosen: where that is
+        not the one that is there while the page loads, its change comes here too."""
+        there = Address.read(audit, {**(asked or {}), "audit": (asked or {}).get("head")}, first)
+        pair = (asked or {}).get("pair")
+        if head != there.head or (loading and head != first) or not (pair or there.id):
+            return [gr.skip()] * (len(opened) + len(product)) + [asked]
+        confusion = open_pair(pair, state, order, False, head, 1, *UNFILTERED)
+        state = confusion[2] if pair else opened_now(state)
+        found = [gr.skip()] * len(product)
+        if there.id:
+            found = [*open_photo(head, state, there.id)]
+            state = {**state, "id": there.id}
+        found[1] = state
+        return [*confusion[:2], gr.skip(), *confusion[3:], *found, None]
+
+    def open_photo(head, state, identity):
         state = opened_now(state)
         there = gr.Column(visible=True)
-        if not 0 <= place < len(state[listed]):
+        if identity not in audit.row:
             lost = note("This list is no longer open; choose a pair again.")
             return lost, state, None, gr.skip(), "", there
-        identity = state[listed][place]
-        known = view.kept_annotation(file, identity, head)
+        known = given.kept_annotation(file, identity, head)
         offered = gr.Dropdown(
-            choices=view.labels_of(audit, head), value=view.suggested(audit, head, identity, known)
+            choices=given.labels_of(audit, head),
+            value=given.suggested(audit, head, identity, known),
         )
         return (
             view.detail(audit, head, identity),
@@ -210,49 +260,59 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
         )
 
     def from_gallery(event: gr.SelectData, head, state):
-        return open_photo(head, state, "ids", event.index)
+        ids = opened_now(state)["ids"]
+        return open_photo(head, state, ids[event.index] if event.index < len(ids) else None)
 
     def from_issues(event: gr.SelectData, head, state):
-        return open_photo(head, state, "listed", event.index[0])
+        return open_photo(head, state, str(event.row_value[0]))
 
     def judge(head, state, annotation, right):
         identity = opened_now(state)["id"]
         if file is None or not identity or not annotation:
-            return note("Choose a photo and an annotation first."), gr.skip()
+            return note("Choose a photo and an annotation first."), *[gr.skip()] * 3
         try:
-            return view.judge(audit, file, head, identity, annotation, right), view.annotated(file)
+            says = given.judge(audit, file, head, identity, annotation, right)
+            return says, given.annotated(file), *seen(head, state)
         except (ValueError, OSError) as error:
-            return note(f"Not kept: {error}"), gr.skip()
+            return note(f"Not kept: {error}"), *[gr.skip()] * 3
 
     def take_back(head, state):
         identity = opened_now(state)["id"]
         if file is None or not identity:
-            return note("Choose a photo first."), gr.skip(), gr.skip()
+            return note("Choose a photo first."), *[gr.skip()] * 4
         try:
-            return view.take_back(file, head, identity), view.annotated(file), None
+            says = given.take_back(file, head, identity)
+            return says, given.annotated(file), *seen(head, state), None
         except (ValueError, OSError) as error:
-            return note(f"Not taken back: {error}"), gr.skip(), gr.skip()
+            return note(f"Not taken back: {error}"), *[gr.skip()] * 4
 
-    def forget(state):
-        kept = opened_now(state)["listed"]
-        gone = [gr.Column(visible=False)] * 2
-        return {**NOTHING, "listed": kept}, [], "", "", None, "", *gone
+    def prepare():
+        try:
+            files = given.downloads(audit, file) if file else {}
+        except (ValueError, OSError) as error:
+            return note(f"Not prepared: {error}")
+        return render("taken", name=results.keep(files), files=list(files))
+
+    def forget():
+        return NOTHING, [], "", "", None, "", *[gr.Column(visible=False)] * 2
 
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
     # By default a choice made while the one before is still on its way would be dropped.
     latest = {**quiet, "trigger_mode": "always_last"}
     overview_io = (overview, [rate, *filters], [matrix, labels, table, sliced])
-    issues_io = (issues, [head, shown], [listed, shown, summary, *worst, doubtful])
-    opened = [shared, photos, shown, gallery_side]
+    issues_out = [listed, summary, *worst, doubtful, issues_seen, pair_seen]
+    issues_io = (issues, [head, shown, unseen], issues_out)
+    opened = [shared, photos, shown, gallery_side, pair_seen]
     product = [detail, shown, annotation, right, kept, product_side]
+    wanted_io = [wanted, head, shown, order], [*opened, *product, wanted]
     changes = [c.change for c in (rate, *filters)]  # type: ignore[attr-defined]
     gr.on(changes, *overview_io, **quiet)
     head.change(
         forget,
-        shown,
+        None,
         [shown, photos, shared, detail, annotation, kept, gallery_side, product_side],
         **quiet,
-    ).then(*issues_io, **quiet)
+    ).then(*issues_io, **quiet).then(partial(open_wanted, False), *wanted_io, **quiet)
     trait.change(
         lambda t: gr.Dropdown(view.values_of(audit, t), value=view.ANY),
         trait,
@@ -261,20 +321,29 @@ def build(page: gr.Blocks, audit: Audit, file: Path | None) -> None:
     )
     look: dict[str, Any] = {"fn": None, "js": SCROLL.format("gallery-side"), **quiet}
     read_it: dict[str, Any] = {"fn": None, "js": SCROLL.format("product-side"), **quiet}
-    matrix.select(from_matrix, [labels, shown, order, *filters], opened, **latest).then(**look)
-    table.select(from_table, [shown, order, *filters], opened, **latest).then(**look)
+    choices = [shown, order, unseen, *filters]
+    matrix.select(from_matrix, [labels, *choices], opened, **latest).then(**look)
+    table.select(from_table, choices, opened, **latest).then(**look)
     for n, button in enumerate(worst):
-        button.click(partial(from_worst, n), [head, shown, order], opened, **latest).then(**look)
+        asked = [head, shown, order, unseen]
+        button.click(partial(from_worst, n), asked, opened, **latest).then(**look)
     doubtful.click(lambda: gr.Accordion(open=True), None, issues_side, **quiet).then(
         None, js=SCROLL.format("label-issues"), **quiet
     )
-    order.change(reorder, [shown, order, *filters], opened, **quiet)
+    order.change(again, choices, opened, **quiet)
+    unseen.change(again, choices, opened, **quiet).then(*issues_io, **quiet)
     photos.select(from_gallery, [head, shown], product, **latest).then(**read_it)
     listed.select(from_issues, [head, shown], product, **latest).then(**read_it)
     if file is not None:
-        keep.click(judge, [head, shown, annotation, right], [kept, given], **quiet)
-        back.click(take_back, [head, shown], [kept, given, annotation], **quiet)
-    page.load(*overview_io, **quiet).then(*issues_io, **quiet)
+        told = [kept, kept_list, issues_seen, pair_seen]
+        keep.click(judge, [head, shown, annotation, right], told, **quiet)
+        back.click(take_back, [head, shown], [*told, annotation], **quiet)
+        take_home.click(prepare, None, taken, **quiet)
+    # What is open is in the address, so that somebody else can open the same.
+    shown.change(None, [head, shown], None, js=TELL, **quiet)
+    page.load(arrive, wanted, [head, wanted, kept_list], js=ASKED, **quiet).then(
+        *overview_io, **quiet
+    ).then(*issues_io, **quiet).then(partial(open_wanted, True), *wanted_io, **quiet)
 
 
 def _worst(found: view.Summary, n: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +14,7 @@ from markupsafe import Markup
 from demo.views import words
 from demo.views.cards import note
 from demo.views.render import render
-from fashion_xai.audit import annotations as kept
 from fashion_xai.audit import confusions, gallery, label_issues, slices
-from fashion_xai.audit.annotations import Annotation
 from fashion_xai.audit.results import Audit
 from fashion_xai.viz import confusion_matrix, html
 
@@ -64,26 +62,48 @@ def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, A
     """What the page says is open, as far as it is of this audit; ``nothing`` for the rest.
 
     Args:
-        state: as the browser sent it: ``ids`` and ``listed`` (ids of products), ``id`` and ``pair``
-            (true and predicted label).
+        state: as the browser sent it: ``ids`` and ``id`` of products, and ``pair`` (true and
+            predicted label).
     """
     given = state if isinstance(state, dict) else {}
 
-    def ids(name: str) -> list[str]:
-        values = given.get(name)
-        values = values[:MOST] if isinstance(values, list) else []
-        return [x for x in values if isinstance(x, str) and x in audit.row]
-
+    listed = given.get("ids")
+    ids = listed[:MOST] if isinstance(listed, list) else []
     pair, identity = given.get("pair"), given.get("id")
     sound = isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
     known = isinstance(identity, str) and identity in audit.row
     return {
         **nothing,
-        "ids": ids("ids"),
-        "listed": ids("listed"),
+        "ids": [x for x in ids if isinstance(x, str) and x in audit.row],
         "id": identity if known else None,
         "pair": pair if sound else None,
     }
+
+
+class Address(NamedTuple):
+    """What the page's address asks for: the same confusion that somebody else looks at."""
+
+    head: str
+    pair: tuple[str, str] | None = None
+    id: str | None = None
+
+    @classmethod
+    def read(cls, audit: Audit, asked: Any, first: str) -> Address:
+        """As far as it is of this audit; the rest is ``first`` and nothing.
+
+        Args:
+            asked: ``audit`` (the head), ``true``, ``predicted`` and ``id``, as a browser sent them.
+        """
+        given = asked if isinstance(asked, dict) else {}
+        head = given.get("audit")
+        if head not in audit.heads:
+            return cls(first)
+        true, predicted = given.get("true"), given.get("predicted")
+        named = isinstance(true, str) and isinstance(predicted, str)
+        pair = (str(true), str(predicted)) if named else None
+        identity = given.get("id")
+        known = isinstance(identity, str) and identity in audit.row
+        return cls(head, pair, identity if known else None)
 
 
 class Summary(NamedTuple):
@@ -187,13 +207,22 @@ def cell(labels: list[str], x: int, y: int) -> tuple[str, str] | None:
 
 
 def photos(
-    audit: Audit, f: Filters, true: str, predicted: str, order: str
+    audit: Audit,
+    f: Filters,
+    true: str,
+    predicted: str,
+    order: str,
+    without: Collection[str] = (),
 ) -> tuple[list[tuple[np.ndarray, str]], list[str]]:
     """A confusion's gallery: (picture, caption) pairs, and the ids behind them.
 
     Where the photos are not at hand, the difference maps take their place.
+
+    Args:
+        without: ids that are left out.
     """
-    ids = gallery.choose(audit, f.head, true, predicted, order, PHOTOS, rows(audit, f))
+    ids = members(audit, f, true, predicted, order)
+    ids = [identity for identity in ids if identity not in without][:PHOTOS]
     items = []
     for identity in ids:
         t = gallery.tile(audit, f.head, identity)
@@ -205,9 +234,16 @@ def photos(
     return items, ids
 
 
+def members(
+    audit: Audit, f: Filters, true: str, predicted: str, order: str = "confident"
+) -> list[str]:
+    """The ids of all products of a confusion that pass."""
+    return gallery.choose(audit, f.head, true, predicted, order, rows=rows(audit, f))
+
+
 def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> Markup:
     """What the errors of a confusion share, as HTML."""
-    ids = gallery.choose(audit, f.head, true, predicted, rows=rows(audit, f))
+    ids = members(audit, f, true, predicted)
     chosen = audit.table.iloc[[audit.row[i] for i in ids]]
     if not len(chosen):
         return note(f"No {true} is taken for {predicted} among these products.")
@@ -250,10 +286,18 @@ def worst_slices(audit: Audit, f: Filters) -> Markup:
     return html.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
 
 
-def issues(audit: Audit, head: str, most: int = 60) -> tuple[list[list[object]], list[str]]:
-    """The head's label issues, the worst first: :data:`LABEL_ISSUES_HEADER`'s cells, and ids."""
+def issues(
+    audit: Audit, head: str, without: Collection[str] = (), most: int = 60
+) -> tuple[list[list[object]], list[str]]:
+    """The head's label issues, the worst first: :data:`LABEL_ISSUES_HEADER`'s cells, and ids.
+
+    Args:
+        without: ids that are left out.
+        most: of them.
+    """
     found = audit.label_issues
-    chosen = found[found["attribute"].isin([head, label_issues.PICTURE])][:most]
+    wanted = found["attribute"].isin([head, label_issues.PICTURE]) & ~found["id"].isin([*without])
+    chosen = found[wanted][:most]
     cells = [
         [s.id, s.label or "–", s.suggested or "–", s.score, s.reasons] for s in chosen.itertuples()
     ]
@@ -290,63 +334,6 @@ def detail(audit: Audit, head: str, identity: str) -> Markup:
         tile=t,
         near=Markup().join(near),
     )
-
-
-def kept_annotation(file: Path | None, identity: str, head: str) -> Annotation | None:
-    """The annotation that is on disk, or None."""
-    return None if file is None else kept.read(file).get((identity, head))
-
-
-def suggested(audit: Audit, head: str, identity: str, known: Annotation | None) -> str:
-    """The label that is offered as the right one: what was kept, else what the model says."""
-    return gallery.tile(audit, head, identity).predicted if known is None else known.suggested
-
-
-def labels_of(audit: Audit, head: str) -> list[str]:
-    """Every label that a product of the audit has, or was given by the model."""
-    both = (audit.table[f"{head}_{side}"].dropna() for side in ("true", "predicted"))
-    return sorted({str(label) for column in both for label in column.unique()})
-
-
-def judge(
-    audit: Audit, file: Path, head: str, identity: str, annotation: str, right: str | None = None
-) -> Markup:
-    """Keep an annotation on disk; says so. Raises as ``kept.add``.
-
-    Args:
-        right: the label it should be; None for the model's.
-    """
-    t = gallery.tile(audit, head, identity)
-    label = right if annotation == kept.LABEL_WRONG and right else t.predicted
-    if annotation == kept.LABEL_WRONG and label == t.true:
-        raise ValueError(f"{label} is the label that it has. Choose the right one.")
-    if label not in labels_of(audit, head):
-        raise ValueError(f"{label} is no label of {head} here.")
-    kept.add(file, Annotation(identity, head, t.true, label, annotation))
-    count = len(kept.read(file))
-    should = f" (should be {label})" if annotation == kept.LABEL_WRONG else ""
-    return note(
-        f"Kept: {identity}, {head}: {annotation}{should}. {count} annotations in {file.name}."
-    )
-
-
-def take_back(file: Path, head: str, identity: str) -> Markup:
-    """Remove an annotation from disk; says so."""
-    gone = kept.remove(file, identity, head)
-    return note(f"Taken back: {identity}, {head}." if gone else "There is none to take back.")
-
-
-ANNOTATIONS_HEADER = ["id", "attribute", "label", "annotation", "should be", "at"]
-
-
-def annotated(file: Path | None) -> list[list[str]]:
-    """All annotations that are kept, the newest first: :data:`ANNOTATIONS_HEADER`'s cells."""
-    found = [] if file is None else list(kept.read(file).values())
-    return [
-        [a.id, a.attribute, a.label, a.annotation,
-         a.suggested if a.annotation == kept.LABEL_WRONG else "", a.at]
-        for a in sorted(found, key=lambda a: a.at, reverse=True)[:MOST]
-    ]  # fmt: skip
 
 
 def about(audit: Audit, file: Path | None) -> Markup:

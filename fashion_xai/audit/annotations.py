@@ -64,7 +64,12 @@ def read(path: Path) -> dict[tuple[str, str], Annotation]:
 def write(path: Path, annotations: Mapping[tuple[str, str], Annotation]) -> None:
     """Write all annotations, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(path, files.csv_text(HEADER, [astuple(v) for v in annotations.values()]))
+    files.write(path, text(annotations))
+
+
+def text(annotations: Mapping[tuple[str, str], Annotation]) -> str:
+    """The file's content."""
+    return files.csv_text(HEADER, [astuple(v) for v in annotations.values()])
 
 
 def add(path: Path, annotation: Annotation) -> Annotation:

@@ -1,13 +1,15 @@
 """The audit tab: plain functions, then the whole way in a real browser to an annotation on disk."""
 
+import io
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from demo.views import annotations as given
 from demo.views import audit as handlers
-from demo.views.audit import ANY, Filters
+from demo.views.audit import ANY, Address, Filters
 from fashion_xai import FashionClassifier
 from fashion_xai.audit import annotations, confusions, engine
 from fashion_xai.audit.results import Audit
@@ -159,7 +161,7 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         assert (kept.label, kept.suggested) == (pair["true"], pair["predicted"])
 
         # The right label may be any other; it is listed, and can be taken back.
-        own = next(x for x in handlers.labels_of(opened, "articleType")
+        own = next(x for x in given.labels_of(opened, "articleType")
                    if x not in (pair["true"], pair["predicted"]))  # fmt: skip
         page.get_by_label("The right label, where it is wrong").click()
         page.get_by_role("option", name=own, exact=True).click()
@@ -181,6 +183,27 @@ def test_from_the_matrix_to_an_annotation_on_disk(
         page.keyboard.press("Enter")
         page.wait_for_selector("#kept:has-text('model wrong')")
         assert annotations.read(file)[ids[1], "articleType"].annotation == "model wrong"
+
+        # Whoever is given the address sees the same, and what was said of it.
+        other = browser.new_page(viewport={"width": 1300, "height": 1000})
+        other.goto(page.url)
+        other.wait_for_selector(f".detail[data-id={ids[1]!r}]", timeout=60_000)
+        assert f"{pair['true']} taken for {pair['predicted']}" in other.inner_text("#shared")
+        assert other.get_by_label("model wrong").is_checked()
+        assert other.inner_text("#pair-seen").strip() == f"1 of {pair['count']} looked at."
+        other.get_by_label("Only what was not looked at yet").check()
+        other.wait_for_function(
+            "n => document.querySelectorAll('#photos button:has(img)').length === n",
+            arg=int(pair["count"]) - 1,
+        )
+        other.get_by_text("Annotations given").click()
+        other.locator("#given").get_by_text(ids[1]).locator("visible=true").first.wait_for()
+        other.locator("#take-home").click()
+        link = other.locator("#taken a", has_text="annotations.csv")
+        link.wait_for()
+        reply = other.request.get(f"{url}{link.get_attribute('href')}")
+        assert reply.text() == file.read_text(encoding="utf-8")
+        other.close()
 
         # The table opens the same gallery; another head empties it.
         page.locator("#pairs").get_by_text(re.compile(f"^{pair['true']}$")).locator(
@@ -208,9 +231,48 @@ def test_the_right_label_has_to_be_another_and_a_known_one(opened, tmp_path):
     true = opened.value(identity, f"{HEAD}_true")
     for label, words in ((true, "is the label that it has"), ("Monsoon", "is no label of season")):
         with pytest.raises(ValueError, match=words):
-            handlers.judge(opened, file, HEAD, identity, "label wrong", label)
+            given.judge(opened, file, HEAD, identity, "label wrong", label)
     assert not file.exists()
-    assert "none to take back" in handlers.take_back(file, HEAD, identity)
+    assert "none to take back" in given.take_back(file, HEAD, identity)
+
+
+def test_what_is_taken_home_has_the_right_labels(opened, tmp_path):
+    file = tmp_path / "v.csv"
+    one, two = opened.table["id"][:2]
+    true = opened.value(one, f"{HEAD}_true")
+    wanted = next(x for x in given.labels_of(opened, HEAD) if x != true)
+    given.judge(opened, file, HEAD, one, "label wrong", wanted)
+    given.judge(opened, file, HEAD, two, "model wrong")
+    files = given.downloads(opened, file)
+    assert files["annotations.csv"] == file.read_text(encoding="utf-8")
+    table = pd.read_csv(io.StringIO(files["corrected.csv"]), dtype=str).set_index("id")
+    assert len(table) == len(opened.table) and list(table) == list(opened.heads)
+    assert table.at[one, HEAD] == wanted
+    assert table.at[two, HEAD] == opened.value(two, f"{HEAD}_true")
+    assert table.at[one, "gender"] == opened.value(one, "gender_true")
+    assert given.looked_at(file, HEAD) == {one, two} and not given.looked_at(file, "gender")
+    assert "2 of 3 looked at" in given.progress(file, HEAD, [one, two, "another"])
+
+
+def test_what_was_looked_at_is_left_out_on_request(opened):
+    f = Filters("articleType", minimum=2)
+    pair = handlers.pairs(opened, f).iloc[0][["true", "predicted"]]
+    _, ids = handlers.photos(opened, f, *pair, "confident")
+    _, rest = handlers.photos(opened, f, *pair, "confident", {ids[0]})
+    assert rest == ids[1:] and ids == handlers.members(opened, f, *pair)[: len(ids)]
+    _, listed = handlers.issues(opened, HEAD)
+    _, without = handlers.issues(opened, HEAD, {listed[0]})
+    assert without == [x for x in listed if x != listed[0]]
+
+
+def test_an_address_is_taken_as_far_as_it_is_of_this_audit(opened):
+    identity = opened.table["id"][0]
+    asked = {"audit": HEAD, "true": "Fall", "predicted": "Summer", "id": identity}
+    assert Address.read(opened, asked, "gender") == (HEAD, ("Fall", "Summer"), identity)
+    assert Address.read(opened, {**asked, "id": "../../x"}, "gender").id is None
+    assert Address.read(opened, {**asked, "true": None}, "gender").pair is None
+    for nothing in (None, "text", [], {}, {**asked, "audit": "colour"}, {**asked, "audit": []}):
+        assert Address.read(opened, nothing, "gender") == ("gender", None, None)
 
 
 def test_the_summary_by_hand(opened):
