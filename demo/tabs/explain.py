@@ -37,7 +37,16 @@ press Enter on it to see the photo without it. Compared with another answer, ora
 first and purple for the other. A map tells where the network's score comes from, not what caused
 it; the numbers under *Details* are in logits, the unit of those scores."""
 
-SCRIPTS = ("cards.js", "paint.js", "photo.js", "audit.js", "address.js")
+SCRIPTS = (
+    "cards.js",
+    "paint.js",
+    "photo.js",
+    "part.js",
+    "reload.js",
+    "names.js",
+    "audit.js",
+    "address.js",
+)
 BOARD = (
     '<canvas id="paint" hidden role="img" aria-label="the photo, to paint over with mouse or '
     'finger; without them, hide what a head looked at"></canvas>'

@@ -320,6 +320,26 @@ def test_six_answers_stand_on_the_first_screen_and_stay(browser, url, dress, siz
     page.close()
 
 
+def test_a_reload_keeps_the_photo_until_it_is_removed(browser, url, dress):
+    painted = "() => document.querySelectorAll('canvas[data-painted]').length === 6"
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    page.goto(url)
+    page.set_input_files("#photo input[type=file]", dress)
+    page.wait_for_function(painted)
+    page.wait_for_function("() => sessionStorage.getItem('fashion-photo')")
+    answers = page.locator(".headline").inner_text()
+    page.reload()
+    page.wait_for_function(painted)
+    assert page.locator(".headline").inner_text() == answers
+    page.get_by_label("Remove Image").first.click()
+    page.wait_for_function("() => !document.querySelector('canvas.view')")
+    page.reload()
+    page.wait_for_selector(".card")
+    page.wait_for_timeout(1500)
+    assert page.locator("#photo img").count() == 0
+    page.close()
+
+
 def test_looking_closer_shows_its_progress_and_never_another_photos_map(browser, url, dress):
     page = browser.new_page(viewport={"width": 1366, "height": 768})
     page.goto(url)
