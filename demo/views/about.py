@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -136,34 +137,51 @@ def _word(figure: dict) -> list[str]:
 def _trust(classifier: FashionClassifier) -> Markup:
     """What the trust card says of each head's map by each method that the page offers."""
     card, heads = classifier.bundle.trust, classifier.attributes
+    rows, sentences = _beaten(card, heads)
+    if not rows:
+        return html.paragraph("Not measured: python -m fashion_xai trust does it.")
+    text = (
+        f"On {_counts(card, heads)} products of the {card['split']} split the network was "
+        "asked again with parts of the photo hidden, the most important ones first, by each map "
+        f"and by five controls: {', '.join(trust_card.CONTROLS.values())}. A map beats a control "
+        "only where deletion, insertion and ROAD all say so beyond chance. The table holds how "
+        "many of the five each map beats, the product placed anywhere · as photographed."
+    )
+    parts = [
+        html.paragraph(text),
+        html.table(["map", *heads], rows),
+        html.folded("In words", html.table(["head", "map", "what was found"], sentences)),
+    ]
+    for name, other in card.get("also", {}).items():
+        parts += [
+            html.paragraph(f"The same on {_counts(other, heads)} photos of {name}:"),
+            html.table(["map", *heads], _beaten(other, heads)[0]),
+        ]
+    return Markup().join(parts)
+
+
+def _beaten(card: dict, heads: Sequence[str]) -> tuple[list[list[str]], list[list[str]]]:
+    """How many controls each map beats, and the same in sentences."""
     rows, sentences = [], []
     for name in methods.CLOSED:
         beaten = [trust_card.beaten(card, head, name) for head in heads]
         if not any(beaten):
             continue
         title = methods.METHODS[name].title
-        cells = (f"{b['placed']} · {b['centred']}" if b else "–" for b in beaten)
+        cells = (f"{b.get('placed', '–')} · {b.get('centred', '–')}" if b else "–" for b in beaten)
         rows.append([title + (" (shown first)" if name == methods.DEFAULT else ""), *cells])
         sentences += [
             [head, title, trust_card.summary(card, head, name)]
             for head, found in zip(heads, beaten, strict=True)
             if found
         ]
-    if not rows:
-        return html.paragraph("Not measured: python -m fashion_xai trust does it.")
+    return rows, sentences
+
+
+def _counts(card: dict, heads: Sequence[str]) -> str:
+    """Of the photos that the heads were measured on."""
     counts = sorted(filter(None, (trust_card.photos(card, head) for head in heads)))
-    text = (
-        f"On {counts[0]} to {counts[-1]} products of the {card['split']} split the network was "
-        "asked again with parts of the photo hidden, the most important ones first, by each map "
-        f"and by five controls: {', '.join(trust_card.CONTROLS.values())}. A map beats a control "
-        "only where deletion, insertion and ROAD all say so beyond chance. The table holds how "
-        "many of the five each map beats, the product placed anywhere · as photographed."
-    )
-    return (
-        html.paragraph(text)
-        + html.table(["map", *heads], rows)
-        + html.folded("In words", html.table(["head", "map", "what was found"], sentences))
-    )
+    return f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
 def _span(interval, unit: float) -> str:

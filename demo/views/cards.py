@@ -306,4 +306,5 @@ def _trust(card: Mapping[str, Any], e: Explanation) -> dict[str, Any] | None:
         "measures": trust_card.JUDGED,
         "meanings": trust_card.MEANINGS,
         "where": f"{trust_card.photos(card, head)} photos of the {card['split']} split",
+        "elsewhere": trust_card.elsewhere(card, head, method),
     }

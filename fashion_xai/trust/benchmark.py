@@ -85,6 +85,7 @@ def make_card(
     first = source.products[: plan.photos]
     card: dict[str, Any] = {
         "model": classifier.bundle.card["sha256"][MODEL],
+        "catalogue": Path(str(catalogue.source)).name,
         "split": plan.split,
         "figures": _figures(classifier, source, first, plan, out),
         "photos": len(first) - len(source.rejected),
@@ -170,9 +171,15 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """A card with what the new one measured and what only the old one did.
 
     Heads can so be measured one by one, each on as many photos as it needs. A card of another
-    model or another split is replaced as a whole.
+    catalogue is kept under ``also`` and its name; one of another model or, of the same catalogue,
+    of another split is replaced as a whole.
     """
-    if any(old.get(key) != new[key] for key in ("model", "split")):
+    if old.get("model") != new["model"]:
+        return dict(new)
+    if "catalogue" in new and old.get("catalogue", new["catalogue"]) != new["catalogue"]:
+        name, also = new["catalogue"], old.get("also", {})
+        return {**old, "also": {**also, name: merged(also.get(name, {}), new)}}
+    if old["split"] != new["split"]:
         return dict(new)
     card = {**old, **new}
     card["figures"] = {

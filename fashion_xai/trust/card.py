@@ -61,6 +61,18 @@ def badge(card: Mapping[str, Any], head: str, method: str) -> str:
     )
 
 
+def elsewhere(card: Mapping[str, Any], head: str, method: str) -> list[str]:
+    """A sentence on each other catalogue, whose photos were measured as they are."""
+    sentences = []
+    for name, other in card.get("also", {}).items():
+        if (found := grade(other, head, method, "centred")) is not None:
+            sentences.append(
+                f"On {photos(other, head)} photos of {name} ({other['split']} split), as they are: "
+                f"{found.word}, beat {found.beaten} of {len(CONTROLS)}."
+            )
+    return sentences
+
+
 class Grade(NamedTuple):
     """How far a head's maps by a method can be relied on, for someone who reads no figures."""
 
@@ -73,10 +85,12 @@ class Grade(NamedTuple):
     proven" where the interval includes zero."""
 
 
-def grade(card: Mapping[str, Any], head: str, method: str) -> Grade | None:
+def grade(
+    card: Mapping[str, Any], head: str, method: str, arrangement: str = "placed"
+) -> Grade | None:
     """The grade of a head's map by a method; None where it was not measured."""
-    advantages = _advantages(card, "placed", head, method)
-    found = beaten(card, head, method).get("placed")
+    advantages = _advantages(card, arrangement, head, method)
+    found = beaten(card, head, method).get(arrangement)
     if advantages is None or found is None:
         return None
     word = "Good" if found == len(CONTROLS) else "Fair" if found >= FAIR else "Weak"
@@ -91,7 +105,7 @@ def summary(card: Mapping[str, Any], head: str, method: str) -> str:
     for arrangement, what in (("placed", "placed anywhere"), ("centred", "in the centre")):
         advantages = _advantages(card, arrangement, head, method)
         if advantages is None:
-            return ""
+            continue
         behind = [c for c in CONTROLS if not _beats(advantages[c])]
         worse = [c for c in behind if _loses(advantages[c])]
         if not behind:
@@ -100,7 +114,7 @@ def summary(card: Mapping[str, Any], head: str, method: str) -> str:
             parts.append(f"{what}: no better than {_words(behind)}")
         else:
             parts.append(f"{what}: worse than {_words(worse)}")
-    return "Faithful? Product " + "; ".join(parts) + "."
+    return "Faithful? Product " + "; ".join(parts) + "." if parts else ""
 
 
 MEANINGS = {
@@ -155,6 +169,11 @@ def _words(names: Sequence[str]) -> str:
 def markdown(card: Mapping[str, Any]) -> str:
     """The figures as Markdown tables, one per arrangement and head."""
     lines = []
+    if "split" in card:
+        lines.append(
+            f"{card['photos']} photos of {card.get('catalogue', 'the catalogue')}, {card['split']} "
+            f"split, seed {card['seed']}; 95 % intervals, bootstrap over photos"
+        )
     for arrangement, heads in card["figures"].items():
         for head, figures in heads.items():
             lines += [f"\n{head}, {arrangement} products ({figures['photos']} photos)\n"]
@@ -167,6 +186,8 @@ def markdown(card: Mapping[str, Any]) -> str:
     lines += _heads_lines(card.get("heads"))
     lines += _sanity_lines(card.get("sanity"))
     lines += _further_lines(card.get("further"))
+    for other in card.get("also", {}).values():
+        lines += ["", markdown(other)]
     return "\n".join(lines)
 
 

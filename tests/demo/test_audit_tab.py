@@ -247,9 +247,9 @@ def test_what_is_taken_home_has_the_right_labels(opened, tmp_path):
     assert files["annotations.csv"] == file.read_text(encoding="utf-8")
     table = pd.read_csv(io.StringIO(files["corrected.csv"]), dtype=str).set_index("id")
     assert len(table) == len(opened.table) and list(table) == list(opened.heads)
-    assert table.at[one, HEAD] == wanted
-    assert table.at[two, HEAD] == opened.value(two, f"{HEAD}_true")
-    assert table.at[one, "gender"] == opened.value(one, "gender_true")
+    assert table.loc[one, HEAD] == wanted
+    assert table.loc[two, HEAD] == opened.value(two, f"{HEAD}_true")
+    assert table.loc[one, "gender"] == opened.value(one, "gender_true")
     assert given.looked_at(file, HEAD) == {one, two} and not given.looked_at(file, "gender")
     assert "2 of 3 looked at" in given.progress(file, HEAD, [one, two, "another"])
 

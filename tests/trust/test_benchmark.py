@@ -24,6 +24,8 @@ FEW = [
     "2",
     "--agreement",
     "5",
+    "--further",
+    "2",
     "--attribute",
     "season",
 ]
@@ -74,7 +76,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_card(made, drawn, small_bun
     (tmp_path / benchmark.ROWS).write_text(
         "\n".join(lines[:4]) + "\n" + lines[4][:40], encoding="utf-8"
     )
-    plan = benchmark.Plan(list(methods.CLOSED), ["season"], photos=3, grids=2, agreement=5)
+    plan = benchmark.Plan(
+        list(methods.CLOSED), ["season"], photos=3, grids=2, agreement=5, further=2
+    )
     classifier = FashionClassifier.load(small_bundle)
     card = benchmark.make_card(classifier, Catalogue(drawn), plan, tmp_path)
     assert (tmp_path / benchmark.ROWS).read_text(encoding="utf-8").splitlines() == lines
@@ -121,6 +125,14 @@ def test_heads_measured_one_by_one_make_one_card():
     again = benchmark.merged(both, card("season", 5, "layercam"))
     assert trust_card.photos(again, "season") == 5
     assert set(again["sanity"]["maps"]) == {"gradcam", "layercam"}
+    # Another catalogue's figures stand beside them, and are merged among themselves.
+    named = {**both, "catalogue": "a.zip"}
+    beside = benchmark.merged(named, card("gender", 3, catalogue="b.zip"))
+    assert trust_card.photos(beside, "gender") == 9
+    beside = benchmark.merged(beside, card("season", 2, catalogue="b.zip"))
+    assert [trust_card.photos(beside["also"]["b.zip"], h) for h in ("gender", "season")] == [3, 2]
+    beside = benchmark.merged(beside, card("season", 7, catalogue="a.zip"))
+    assert trust_card.photos(beside, "season") == 7 and "b.zip" in beside["also"]
     for old in ({}, card("gender", 9, model="n"), card("gender", 9, split="train")):
         assert benchmark.merged(old, card("season", 4)) == card("season", 4)
 
@@ -160,6 +172,19 @@ def test_advantages_by_hand():
         assert against[measure]["mean"] == pytest.approx(value, abs=0.03)
         assert against[measure]["low"] > 0
     assert summary["maps"]["gradcam"]["road"]["mean"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_another_catalogues_photos_are_graded_as_they_are():
+    other = {"photos": 5, "split": "test", "figures": benchmark.summarise(
+        rows_where(GOOD, BAD, "centred"))}  # fmt: skip
+    card = {"also": {"phone.zip": other}}
+    (sentence,) = trust_card.elsewhere(card, "season", "gradcam")
+    assert sentence == ("On 5 photos of phone.zip (test split), as they are: Good, beat 5 of 5.")
+    assert trust_card.elsewhere(card, "gender", "gradcam") == []
+    assert trust_card.summary(other, "season", "gradcam").startswith(
+        "Faithful? Product in the centre: better than every map"
+    )
+    assert trust_card.grade(other, "season", "gradcam") is None  # nothing was placed
 
 
 @pytest.mark.parametrize(
