@@ -21,6 +21,7 @@ matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from scipy.stats import entropy
 
 from fashion_xai.cli import schema
@@ -247,7 +248,9 @@ def draw_distribution(numbers: Mapping[str, Any], attribute: str):
     axes.barh(places, [n for _, n in shown], color=COLOUR)
     axes.set_yticks(places, names, fontsize=7)
     axes.set(xscale="log", xlabel="products (logarithmic)", ylim=(places[-1] + 0.7, -0.7))
-    axes.set_xlim(right=2 * counts[0][1])  # room for the longest bar's number
+    axes.set_xlim(0.5, 3 * counts[0][1])  # a bar for one product, and room for the longest's number
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     for place, (_, n) in zip(places, shown):
         axes.text(n * 1.05, place, f"{n:,}", va="center", fontsize=6)
     axes.set_title(f"{attribute}: {len(counts)} labels", fontsize=10)

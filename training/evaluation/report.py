@@ -16,6 +16,8 @@ matplotlib.use("Agg")  # no window, also without a display
 import matplotlib.pyplot as plt
 import numpy as np
 from markupsafe import Markup
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.transforms import Bbox
 from sklearn.metrics import precision_recall_fscore_support
 
 from fashion_xai.classifier import FashionClassifier
@@ -104,25 +106,19 @@ def confusions(
 
 def overview(figures: Mapping[str, Any], split: str) -> Markup:
     """All heads in one table, and the photos made harder."""
-    columns = (
-        "accuracy %|95 %|macro-F1|95 % |weighted F1|balanced acc. %|top-3 %|ECE %|ECE % at best"
-    )
-    header = ["head", *columns.split("|"), "products", "labels here", "labels known"]
+    header = ["head", "accuracy %", "macro-F1", "weighted F1", "balanced acc. %", "top-3 %",
+              "calibration error % (at best)", "products", "labels here (known)"]  # fmt: skip
     rows = [
         [
             name,
-            _percent(f["accuracy"]),
-            _span(f["accuracy_interval"], 100),
-            f["macro_f1"],
-            _span(f["macro_f1_interval"], 1),
+            f"{_percent(f['accuracy'])} ({_span(f['accuracy_interval'], 100)})",
+            f"{f['macro_f1']:.3f} ({_span(f['macro_f1_interval'], 1)})",
             f["weighted_f1"],
             _percent(f["balanced_accuracy"]),
             _percent(f["top3"]),
-            _percent(f["ece"]),
-            _percent(f["ece_at_best"]),
+            f"{_percent(f['ece'])} ({_percent(f['ece_at_best'])})",
             f["products"],
-            f["classes"],
-            f["classes_known"],
+            f"{f['classes']} ({f['classes_known']})",
         ]
         for name, f in figures["heads"].items()
     ]
@@ -131,7 +127,8 @@ def overview(figures: Mapping[str, Any], split: str) -> Markup:
             f"{figures['products']:,} products of the {split} split; all attributes right: "
             f"{100 * figures['all_right']:.1f} % "
             f"({_span(figures['all_right_interval'], 100)}). Intervals: bootstrap over products. "
-            "ECE at best: that of a perfectly calibrated model with the same confidences."
+            "Calibration error: how far the stated probabilities are from the share that is right "
+            "(ECE, 15 bins); at best: that of a perfectly calibrated model with the same ones."
         ),
         html.table(header, rows),
     ]
@@ -171,17 +168,41 @@ def reliability(predictions: LabelledPredictions, attribute: str, bins: int = 10
 
 
 def f1_by_support(classes: Mapping[str, Mapping[str, float]], attribute: str):
-    """F1 of every label against its number of products: where the long tail costs."""
+    """F1 of every label that has a product against how many it has: where the long tail costs."""
+    there = {label: c for label, c in classes.items() if c["support"]}
     figure, axes = plt.subplots(figsize=(6.4, 4.6))
-    support = [max(c["support"], 0.5) for c in classes.values()]
-    axes.plot(support, [c["f1"] for c in classes.values()], "o", color="#0b5cad", alpha=0.6)
+    support = [c["support"] for c in there.values()]
+    axes.plot(support, [c["f1"] for c in there.values()], "o", color="#0b5cad", alpha=0.6)
     axes.set(xscale="log", xlabel="products of the label", ylabel="F1", ylim=(-0.03, 1.03))
-    axes.set_title(f"{attribute}: every label", fontsize=10)
-    worst = sorted(classes.items(), key=lambda item: (item[1]["f1"] - 1) * item[1]["support"])[:8]
-    for label, c in worst:
-        axes.annotate(label, (max(c["support"], 0.5), c["f1"]), fontsize=7, xytext=(3, 3),
-                      textcoords="offset points")  # fmt: skip
+    axes.set_xlim(0.7, 1.6 * max(support))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    absent = len(classes) - len(there)
+    title = f"{attribute}: {len(there)} labels"
+    axes.set_title(
+        title + (f"; {absent} without a product are left out" if absent else ""), size=10
+    )
+    worst = sorted(there.items(), key=lambda item: (item[1]["f1"] - 1) * item[1]["support"])[:8]
+    _name(axes, [(label, c["support"], c["f1"]) for label, c in worst])
     return figure
+
+
+def _name(axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Write names beside points, inside the axes; one that would cover another is left out."""
+    canvas = axes.figure.canvas
+    canvas.draw()
+    frame, taken = axes.get_window_extent(), list[Bbox]()
+    for label, x, y in points:
+        for side, shift in (("left", (4, 3)), ("right", (-4, 3)), ("left", (4, -9))):
+            text = axes.annotate(
+                label, (x, y), fontsize=7, xytext=shift, textcoords="offset points", ha=side
+            )
+            box = text.get_window_extent(canvas.get_renderer())
+            inside = box.x0 >= frame.x0 and box.x1 <= frame.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
 
 
 def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> Markup:
