@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -95,6 +96,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
         maps = list(
             classifier.explanations(forward_pass, chosen, None, against, args.method).values()
         )
+        near = [asdict(product) for product in classifier.similar(forward_pass)]
         card = classifier.bundle.trust
         badges = [trust_card.badge(card, e.prediction.attribute, e.method) for e in maps]
         look = {"signed": args.signed, "one_scale": args.one_scale, "badges": badges}
@@ -123,6 +125,7 @@ def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
                     "probability": e.prediction.probability,
                     "trust": says,
                     **e.to_json(),
+                    "similar": near,
                 }
             )
     write(args.out / "explanations.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
