@@ -88,7 +88,14 @@ def _figures(card: dict) -> Markup:
         ]
         for head, f in measured["heads"].items()
     ]
-    header = ["head", "accuracy % (95 %)", "macro-F1 (95 %)", "top-3 %", "off by, % (ECE)", "labels here"]
+    header = [
+        "head",
+        "accuracy % (95 %)",
+        "macro-F1 (95 %)",
+        "top-3 %",
+        "off by, % (ECE)",
+        "labels here",
+    ]
     products = max(f["products"] for f in measured["heads"].values())
     return html.table(header, rows, f"{products:,} products never trained on (test split)")
 

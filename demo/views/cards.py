@@ -305,6 +305,7 @@ def _trust(card: Mapping[str, Any], e: Explanation) -> dict[str, Any] | None:
         "compared": trust_card.compared(card, head, method),
         "measures": trust_card.JUDGED,
         "meanings": trust_card.MEANINGS,
+        "plain": trust_card.PLAIN,
         "where": f"{trust_card.photos(card, head)} photos of the {card['split']} split",
         "elsewhere": trust_card.elsewhere(card, head, method),
     }

@@ -117,6 +117,15 @@ def summary(card: Mapping[str, Any], head: str, method: str) -> str:
     return "Faithful? Product " + "; ".join(parts) + "." if parts else ""
 
 
+PLAIN = {
+    "deletion": "hide the marked part",
+    "insertion": "show only it",
+    "road": "marked against unmarked",
+    "centred": "as photographed",
+    "placed": "placed anywhere",
+}
+"""A measure or arrangement → what it is called where nobody knows the field's term."""
+
 MEANINGS = {
     "deletion": "the answer's probability while what the map marks turns white, averaged: less is "
     "better",
