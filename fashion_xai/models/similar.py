@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from fashion_xai.data.labels import MISSING, Vocabulary
 
@@ -82,6 +81,8 @@ class ProductIndex:
                 f"Expected as many features, ids and labels, of two products or more. "
                 f"Received: {len(pooled)}, {len(ids)}, {len(labels)}"
             )
+        from sklearn.decomposition import PCA  # a second that only who makes an index waits for
+
         pooled = np.asarray(pooled, np.float32)
         found = PCA(min(size, *pooled.shape), svd_solver="covariance_eigh").fit(pooled)
         mean, projection = found.mean_.astype(np.float32), found.components_.T.astype(np.float32)
