@@ -154,9 +154,7 @@ def _stream(
         num_cpus=cluster.cores,
         num_gpus=cluster.gpus or None,
         udf_modifying_row_count=False,
-        max_restarts=-1,
-        max_task_retries=-1,
-    )
+    )  # Ray Data restarts actors and retries their tasks without end where nothing else is said
     found: dict[int, list[pa.Table]] = {}
     for block in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
         number = block[CHUNK][0].as_py()
