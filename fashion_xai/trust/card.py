@@ -186,7 +186,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     for arrangement, heads in card["figures"].items():
         for head, figures in heads.items():
             lines += [f"\n{head}, {arrangement} products ({figures['photos']} photos)\n"]
-            lines += ["| map | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
+            lines += _header("map", *MEASURES)
             for name, columns in figures["maps"].items():
                 title = f"*{name}*" if name in CONTROLS else name
                 cells = (_cell(columns.get(m)) for m in MEASURES)
@@ -207,8 +207,7 @@ def _grid_lines(grid: Mapping[str, Any] | None) -> list[str]:
     lines = [
         f"\nFour products in one picture ({grid['grids']} pictures): share of a label's evidence "
         f"on its own product; {grid['chance']:.2f} by chance\n",
-        "| head | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
+        *_header("head", *names),
     ]
     for head, found in grid["heads"].items():
         lines.append(f"| {head} | " + " | ".join(_cell(found.get(n)) for n in names) + " |")
@@ -223,15 +222,13 @@ def _heads_lines(heads: Mapping[str, Any] | None) -> list[str]:
         lines += [
             f"\nShare of the evidence on the {place} ({found['photos']} photos have one; it covers "
             f"{found['area']:.3f} of them)\n",
-            "| " + " | ".join(found["heads"]) + " |",
-            "|---" * len(found["heads"]) + "|",
+            *_header(*found["heads"]),
             "| " + " | ".join(_cell(x) for x in found["heads"].values()) + " |",
         ]
     names = sorted({name for pair in heads["overlap"] for name in pair.split()})
     lines += [
         f"\nRank correlation of the heads' maps ({heads['photos']} photos)\n",
-        "| | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
+        *_header("", *names),
     ]
     for a in names:
         pairs = (heads["overlap"].get(f"{a} {b}", heads["overlap"].get(f"{b} {a}")) for b in names)
@@ -250,8 +247,7 @@ def _sanity_lines(sanity: Mapping[str, Any] | None) -> list[str]:
     lines = [
         f"\nRank correlation with the trained network's map, weights shuffled from the heads down "
         f"({sanity['photos']} photos; layers shuffled so far)\n",
-        "| map | " + " | ".join(f"{n} layers" for n in counts) + " |",
-        "|---" * (len(counts) + 1) + "|",
+        *_header("map", *(f"{n} layers" for n in counts)),
     ]
     for name, heads in sanity["maps"].items():
         for head, found in heads.items():
@@ -268,8 +264,7 @@ def _further_lines(further: Mapping[str, Any] | None) -> list[str]:
     for head, maps in further["maps"].items():
         lines += [
             f"\n{head}: first against second label ({further['photos']} photos)\n",
-            "| map | " + " | ".join(FURTHER.values()) + " |",
-            "|---" * (len(FURTHER) + 1) + "|",
+            *_header("map", *FURTHER.values()),
         ]
         for name, figures in maps.items():
             lines.append(f"| {name} | " + " | ".join(_cell(figures.get(m)) for m in FURTHER) + " |")
@@ -277,13 +272,18 @@ def _further_lines(further: Mapping[str, Any] | None) -> list[str]:
         names = [f"{n}, {HIDING[k]}" for n in next(iter(operators.values())) for k in HIDING]
         lines += [
             f"\n{head}: probability lost while a fifth of the photo is hidden\n",
-            "| hidden by | " + " | ".join(names) + " |",
-            "|---" * (len(names) + 1) + "|",
+            *_header("hidden by", *names),
         ]
         for operator, maps in operators.items():
             cells = (_cell(figures[k]) for figures in maps.values() for k in HIDING)
             lines.append(f"| {operator} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _header(*names: str) -> list[str]:
+    """A Markdown table's first two lines."""
+    cells = (f" {name} " if name else " " for name in names)
+    return [f"|{'|'.join(cells)}|", "|---" * len(names) + "|"]
 
 
 def _beats(advantage: Mapping[str, Mapping[str, float]]) -> bool:
