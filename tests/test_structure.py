@@ -18,7 +18,7 @@ GRADIO = (
     "demo/server.py",
     "demo/serving/queue_guard.py",
     "demo/serving/uploads.py",
-    *(f"demo/tabs/{name}.py" for name in ("audit", "batch", "explain", "inputs")),
+    *(f"demo/tabs/{name}.py" for name in ("audit", "batch", "explain", "inputs", "lists")),
 )
 """The views are plain functions: they know nothing of Gradio."""
 ALLOWED_ONLY_IN = {

@@ -1,10 +1,10 @@
-// What the audit tab shows is in the page's address: ?audit=HEAD&true=…&predicted=…&id=…
+// What the audit tab shows is in the page's address: ?audit=HEAD&true=…&predicted=…&list=…&id=…
 (() => {
-  const NAMES = ["audit", "true", "predicted", "id"];
+  const NAMES = ["audit", "true", "predicted", "list", "id"];
   window.fashion.tell = (head, shown) => {
     const address = new URL(location.href), [one, other] = shown?.pair ?? [];
-    const open = one !== undefined || Boolean(shown?.id);
-    const values = open ? [head, one, other, shown.id] : [];
+    const open = one !== undefined || Boolean(shown?.list) || Boolean(shown?.id);
+    const values = open ? [head, one, other, shown.list, shown.id] : [];
     NAMES.forEach((name, n) => {
       if (values[n]) address.searchParams.set(name, values[n]);
       else address.searchParams.delete(name);

@@ -80,9 +80,25 @@
           pixels.data[4 * i + c] = pixels.data[4 * i + c] * (1 - alpha) + table[row + c] * alpha;
         }
       }
+      const strong = values.map((v) => (signed ? Math.abs(v) : v) / top >= OUTLINED);
+      outline(strong, pixels, strength);
       context.putImageData(pixels, 0, 0);
     }
     canvas.dataset.painted = `${look.opacity} ${look.shared ? "shared" : "own"}`;
+  }
+
+  // White inside and black outside where the evidence is strong: as overlay.outline does it.
+  function outline(strong, { data, width, height }, strength) {
+    const reach = Math.max(1, Math.round(Math.max(width, height) / WIDTH));
+    for (let y = 0, i = 0; y < height; y++) {
+      const up = Math.min(y, reach) * width, down = Math.min(height - 1 - y, reach) * width;
+      for (let x = 0; x < width; x++, i++) {
+        const own = strong[i], left = Math.min(x, reach), right = Math.min(width - 1 - x, reach);
+        if (strong[i - up] === own && strong[i + down] === own
+          && strong[i - left] === own && strong[i + right] === own) continue;
+        for (let c = 4 * i; c < 4 * i + 3; c++) data[c] += ((own ? 255 : 0) - data[c]) * strength;
+      }
+    }
   }
 
   function later() {

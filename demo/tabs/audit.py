@@ -10,9 +10,10 @@ import gradio as gr
 
 from demo.serving.result_store import Results
 from demo.tabs.inputs import choice_input
+from demo.tabs.lists import ListsSide
 from demo.views import annotations as given
 from demo.views import audit as view
-from demo.views import words
+from demo.views import lists, words
 from demo.views.audit import Address, Filters
 from demo.views.cards import note
 from demo.views.render import render
@@ -30,8 +31,8 @@ SCROLL = (
 """To what was chosen: it may lie below the screen."""
 TELL = "(head, shown) => window.fashion.tell(head, shown)"
 ASKED = "() => [window.fashion.asked()]"
-NOTHING: dict[str, Any] = {"ids": [], "id": None, "pair": None}
-"""What is open at first: the gallery's ids, the photo and the pair."""
+NOTHING: dict[str, Any] = {"ids": [], "id": None, "pair": None, "list": None}
+"""What is open at first: the gallery's ids, the photo, and the pair or the list's name."""
 
 
 def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) -> None:
@@ -43,6 +44,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         results: where what is downloaded is kept.
         file: CSV for the analyst's annotations; None takes none.
     """
+    side = ListsSide(audit, file)
     first = "articleType" if "articleType" in audit.heads else audit.heads[0]
     # What is open travels with the page: the server remembers nothing that a crowd could push out.
     labels = gr.JSON([], visible=False)  # of the matrix
@@ -50,26 +52,26 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
     wanted = gr.JSON(None, visible=False)  # what the address asks for, until it is open
     gr.HTML(view.about(audit, file), padding=False, elem_id="audit-about")
     with gr.Row():
-        head = gr.Dropdown(
-            [(f"{words.title(a)} ({a})", a) for a in audit.heads],
-            value=first,
-            label="Attribute",
-            elem_id="audit-head",
-            scale=1,
-            min_width=220,
-        )
+        with gr.Column(scale=1, min_width=220):
+            head = gr.Dropdown(
+                [(f"{words.title(a)} ({a})", a) for a in audit.heads],
+                value=first,
+                label="Attribute",
+                elem_id="audit-head",
+            )
+            side.place_menu()
         with gr.Column(scale=4):
             opening = view.summary(audit, first)
             summary = gr.HTML(opening.text, elem_id="audit-summary", padding=False)
             with gr.Row(elem_id="worst"):
                 worst = [gr.Button(**_worst(opening, n), size="sm") for n in range(WORST)]
                 doubtful = gr.Button(**_doubtful(opening), size="sm", elem_id="doubtful")
-                unseen = gr.Checkbox(
-                    label="Only what was not looked at yet",
-                    visible=file is not None,
-                    elem_id="unseen",
-                    container=False,
-                )
+            unseen = gr.Checkbox(
+                label="Only what was not looked at yet",
+                visible=file is not None,
+                elem_id="unseen",
+                container=False,
+            )
     with gr.Accordion("Filters", open=False), gr.Row():
         kind = gr.Dropdown(list(view.KINDS), value="all confusions", label="Confusions")
         minimum = gr.Slider(1, 20, 2, step=1, label="Products a pair needs")
@@ -109,8 +111,15 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
                 wrap=True,
                 column_widths=["140px", "140px", "75px", "70px", "90px", "110px"],
             )
-            with gr.Accordion("Where it errs more often", open=False):
-                sliced = gr.HTML()
+            with gr.Accordion("Where it errs more often: choose a row", open=False):
+                sliced = gr.Dataframe(
+                    headers=view.SLICES_HEADER,
+                    interactive=False,
+                    max_height=330,
+                    elem_id="slices",
+                    wrap=True,
+                )
+    side.place_map()
     # Nothing below is there before a confusion or a product is chosen.
     with gr.Column(visible=False, elem_id="gallery-side") as gallery_side:
         shared = gr.HTML(elem_id="shared")
@@ -129,6 +138,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
             buttons=[],
             elem_id="photos",
         )
+        side.place_tags()
     with gr.Column(visible=False, elem_id="product-side") as product_side:
         detail = gr.HTML(elem_id="detail")
         with gr.Row(visible=file is not None):
@@ -154,6 +164,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         with gr.Row():
             take_home = gr.Button("Prepare the download", elem_id="take-home")
             taken = gr.HTML(elem_id="taken", padding=False)
+    side.place_views()
 
     def read(values) -> Filters:
         head, minimum, kind, low, high, trait, value = values
@@ -177,9 +188,10 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         return cells, found.text, *buttons, gr.Button(**_doubtful(found)), *seen(head, state)
 
     def seen(head, state) -> tuple[Any, Any]:
-        """How many of the label issues, and of the open confusion, were looked at."""
-        pair = opened_now(state)["pair"]
-        confused = view.members(audit, Filters(head), *pair) if pair else []
+        """How many of the label issues, and of the open confusion or list, were looked at."""
+        state = opened_now(state)
+        pair = state["pair"]
+        confused = view.members(audit, Filters(head), *pair) if pair else state["ids"]
         _, doubted = view.issues(audit, head)
         return given.progress(file, head, doubted), given.progress(file, head, confused)
 
@@ -189,7 +201,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
     def open_pair(pair, state, order, only_unseen, *values):
         state = opened_now(state)
         if pair is None:
-            return [gr.skip()] * 5
+            return [gr.skip()] * 6
         f, (true, predicted) = read(values), pair
         left_out = without(f.head, only_unseen)
         items, ids = view.photos(audit, f, true, predicted, order, left_out)
@@ -197,10 +209,25 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         return (
             text,
             gr.Gallery(items, selected_index=None),
-            {**state, "ids": ids, "pair": list(pair)},
+            {**state, "ids": ids, "pair": list(pair), "list": None},
             gr.Column(visible=True),
             seen(f.head, {**state, "pair": list(pair)})[1],
+            gr.Radio(visible=True),
         )
+
+    def open_list(listed, name, head, state, only_unseen):
+        left_out = without(head, only_unseen)
+        ids = [identity for identity in listed.ids if identity not in left_out][: view.MOST]
+        items = view.pictures(audit, head, ids)
+        state = {**opened_now(state), "ids": ids, "pair": None, "list": name}
+        return [
+            lists.shown(listed, len(items)),
+            gr.Gallery(items, selected_index=None),
+            state,
+            gr.Column(visible=True),
+            given.progress(file, head, ids),
+            gr.Radio(visible=False),  # a list has its own order
+        ]
 
     # Gradio puts its event where the annotation is.
     def from_matrix(event: gr.SelectData, names, state, *choices):
@@ -210,8 +237,11 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
     def from_table(event: gr.SelectData, state, *choices):
         return open_pair(tuple(event.row_value[:2]), state, *choices)
 
-    def again(state, *choices):
-        return open_pair(opened_now(state)["pair"], state, *choices)
+    def again(state, order, only_unseen, *values):
+        state = opened_now(state)
+        if state["pair"] is None and state["ids"]:
+            return side.again(open_list, read(values).head, state, only_unseen)
+        return open_pair(state["pair"], state, order, only_unseen, *values)
 
     def from_worst(n, head, state, order, only_unseen):
         found = view.summary(audit, head).worst
@@ -221,17 +251,32 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
     def arrive(asked):
         """The head that the address asks for, and what is to be opened once it is there."""
         there = Address.read(audit, asked, first)
-        return there.head, there._asdict(), given.annotated(file)
+        return (
+            there.head,
+            there._asdict(),
+            given.annotated(file),
+            side.menu_now(),
+            side.views_now(),
+        )
 
     def open_wanted(loading, asked, head, state, order):
         """The confusion and the product of the address, once its head is chosen: where that is
         not the one that is there while the page loads, its change comes here too."""
         there = Address.read(audit, {**(asked or {}), "audit": (asked or {}).get("head")}, first)
         pair = (asked or {}).get("pair")
-        if head != there.head or (loading and head != first) or not (pair or there.id):
+        if (
+            head != there.head
+            or (loading and head != first)
+            or not (pair or there.id or there.list)
+        ):
             return [gr.skip()] * (len(opened) + len(product)) + [asked]
-        confusion = open_pair(pair, state, order, False, head, 1, *UNFILTERED)
-        state = confusion[2] if pair else opened_now(state)
+        if there.list:
+            confusion = side.open(open_list, there.list, head, state, False)
+        else:
+            confusion = open_pair(pair, state, order, False, head, 1, *UNFILTERED)
+        state = opened_now(state)
+        if isinstance(confusion[2], dict) and "ids" in confusion[2]:
+            state = confusion[2]
         found = [gr.skip()] * len(product)
         if there.id:
             found = [*open_photo(head, state, there.id)]
@@ -302,7 +347,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
     overview_io = (overview, [rate, *filters], [matrix, labels, table, sliced])
     issues_out = [listed, summary, *worst, doubtful, issues_seen, pair_seen]
     issues_io = (issues, [head, shown, unseen], issues_out)
-    opened = [shared, photos, shown, gallery_side, pair_seen]
+    opened = [shared, photos, shown, gallery_side, pair_seen, order]
     product = [detail, shown, annotation, right, kept, product_side]
     wanted_io = [wanted, head, shown, order], [*opened, *product, wanted]
     changes = [c.change for c in (rate, *filters)]  # type: ignore[attr-defined]
@@ -341,9 +386,11 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         take_home.click(prepare, None, taken, **quiet)
     # What is open is in the address, so that somebody else can open the same.
     shown.change(None, [head, shown], None, js=TELL, **quiet)
-    page.load(arrive, wanted, [head, wanted, kept_list], js=ASKED, **quiet).then(
-        *overview_io, **quiet
-    ).then(*issues_io, **quiet).then(partial(open_wanted, True), *wanted_io, **quiet)
+    side.connect(open_list, [head, shown, unseen], opened, sliced, look, latest)
+    arrived = [head, wanted, kept_list, side.menu, side.saved]
+    page.load(arrive, wanted, arrived, js=ASKED, **quiet).then(*overview_io, **quiet).then(
+        *issues_io, **quiet
+    ).then(partial(open_wanted, True), *wanted_io, **quiet)
 
 
 def _worst(found: view.Summary, n: int) -> dict[str, Any]:

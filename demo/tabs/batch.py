@@ -13,6 +13,7 @@ from demo.serving.decoder import Decoder
 from demo.serving.queue_full import QueueFull
 from demo.serving.queue_guard import QueueGuard
 from demo.serving.result_store import Results
+from demo.tabs.inputs import EXAMPLES
 from demo.views import batch
 from demo.views.cards import message
 from demo.views.render import render
@@ -84,6 +85,9 @@ def build(
             name = results.keep({"answers.csv": batch.csv_text(attributes, rows)})
             yield gr.skip(), gr.skip(), render("link", name=name)
 
+    def run_examples(request: gr.Request):
+        yield from run(EXAMPLES, request)
+
     def answer_batch(files: list[str], request: gr.Request):
         """Six attributes of each photo; a zip's photos count one by one."""
         with request_log.request("api batch") as line:
@@ -94,16 +98,21 @@ def build(
             line.facts["files"] = len(rows)
         return batch.answers(batcher.classifier, rows)
 
-    gr.Markdown(f"Several photos, or a zip of them. {batch.LIMITS}")
+    gr.Markdown(
+        "Drop several photos, or a zip of them. A row a photo appears below while they are "
+        f"answered, and all rows as a CSV at the end. {batch.LIMITS}"
+    )
     files = gr.File(
         label="Photos or zips", file_count="multiple", type="filepath", elem_id="batch-files"
     )
+    sample = gr.Button(f"Try it with {len(EXAMPLES)} drawn examples", elem_id="batch-examples")
     says = gr.HTML(elem_id="batch-message", padding=False)
     link = gr.HTML(elem_id="batch-csv", padding=False)
     shown = gr.HTML(elem_id="batch-table", padding=False)
     # One batch at a time: visitors' photos have the network between any two of its photos.
     alone: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": ID}
     files.change(run, files, [says, shown, link], api_visibility="private", **alone)
+    sample.click(run_examples, None, [says, shown, link], api_visibility="private", **alone)
     gr.Button(visible=False).click(
         answer_batch, files, gr.JSON(visible=False), api_name="batch", **alone
     )

@@ -17,8 +17,9 @@ from demo.serving import closer, request_log
 from demo.serving.analyses import Analyses
 from demo.serving.queue_full import QueueFull
 from demo.serving.result_store import PAGE, Results
-from demo.tabs.inputs import choice_input, photo_input
+from demo.tabs.inputs import EXAMPLES, choice_input, photo_input
 from demo.views import cards, similar, turned, whatif, words
+from demo.views.lists import CORNERS
 from demo.views.render import render
 from fashion_xai import ImageError
 from fashion_xai.maps import methods
@@ -46,6 +47,7 @@ SCRIPTS = (
     "names.js",
     "audit.js",
     "address.js",
+    "atlas.js",
 )
 BOARD = (
     '<canvas id="paint" hidden role="img" aria-label="the photo, to paint over with mouse or '
@@ -82,7 +84,8 @@ def script() -> str:
     code = "\n".join((DEMO / "static" / name).read_text(encoding="utf-8") for name in SCRIPTS)
     settings = (
         f"const OPACITY = {OPACITY / 100}, FAINT = {FAINT}, MASK = {whatif.MASK}, "
-        f"COLOURS = {json.dumps(colours)};"
+        f"OUTLINED = {overlay.OUTLINED}, WIDTH = {overlay.WIDTH}, "
+        f"CORNERS = {CORNERS}, COLOURS = {json.dumps(colours)};"
     )
     return f"<script>{settings}\n{code}</script>"
 
@@ -301,7 +304,7 @@ def _photo_side() -> _Photo:
     shown = gr.HTML(elem_id="shown-photo", padding=False)
     with gr.Column(elem_id="controls"):  # on a phone below the answers
         gr.Examples(
-            sorted(str(p) for p in (DEMO / "examples").glob("*.png")),
+            EXAMPLES,
             photo,
             label="Drawn examples",
             cache_examples=False,

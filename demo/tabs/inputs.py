@@ -1,10 +1,14 @@
-"""Inputs that hand over what the visitor sent, for our own sentences about it."""
+"""Inputs that hand over what the visitor sent, for our own sentences about it, and what to try."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+
+EXAMPLES = sorted(str(p) for p in (Path(__file__).parents[1] / "examples").glob("*.png"))
+"""Photos that a visitor can try the page with."""
 
 
 def photo_input(**options: Any) -> gr.Image:

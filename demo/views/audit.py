@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ KINDS = {
     "startling (far apart)": (confusions.STARTLING,),
 }
 PAIRS_HEADER = ["true", "predicted", "count", "%", "reverse", "kind"]
+SLICES_HEADER = ["trait", "value", "products", "errors (95 %)", "elsewhere"]
 LABEL_ISSUES_HEADER = ["id", "label", "suggested", "score", "why"]
 
 
@@ -63,13 +64,14 @@ def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, A
 
     Args:
         state: as the browser sent it: ``ids`` and ``id`` of products, and ``pair`` (true and
-            predicted label).
+            predicted label) or the name of a ``list``.
     """
     given = state if isinstance(state, dict) else {}
 
     listed = given.get("ids")
     ids = listed[:MOST] if isinstance(listed, list) else []
     pair, identity = given.get("pair"), given.get("id")
+    name = given.get("list")
     sound = isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, str) for x in pair)
     known = isinstance(identity, str) and identity in audit.row
     return {
@@ -77,6 +79,7 @@ def checked(audit: Audit, state: Any, nothing: Mapping[str, Any]) -> dict[str, A
         "ids": [x for x in ids if isinstance(x, str) and x in audit.row],
         "id": identity if known else None,
         "pair": pair if sound else None,
+        "list": name if isinstance(name, str) else None,
     }
 
 
@@ -86,13 +89,16 @@ class Address(NamedTuple):
     head: str
     pair: tuple[str, str] | None = None
     id: str | None = None
+    list: str | None = None
+    """Of :class:`demo.views.lists.Lists`."""
 
     @classmethod
     def read(cls, audit: Audit, asked: Any, first: str) -> Address:
         """As far as it is of this audit; the rest is ``first`` and nothing.
 
         Args:
-            asked: ``audit`` (the head), ``true``, ``predicted`` and ``id``, as a browser sent them.
+            asked: ``audit`` (the head), ``true``, ``predicted``, ``list`` and ``id``, as a browser
+                sent them.
         """
         given = asked if isinstance(asked, dict) else {}
         head = given.get("audit")
@@ -103,7 +109,13 @@ class Address(NamedTuple):
         pair = (str(true), str(predicted)) if named else None
         identity = given.get("id")
         known = isinstance(identity, str) and identity in audit.row
-        return cls(head, pair, identity if known else None)
+        name = given.get("list")
+        return cls(
+            head,
+            pair,
+            identity if known else None,
+            name if isinstance(name, str) and name else None,
+        )
 
 
 class Summary(NamedTuple):
@@ -214,24 +226,28 @@ def photos(
     order: str,
     without: Collection[str] = (),
 ) -> tuple[list[tuple[np.ndarray, str]], list[str]]:
-    """A confusion's gallery: (picture, caption) pairs, and the ids behind them.
-
-    Where the photos are not at hand, the difference maps take their place.
+    """A confusion's gallery: the pictures of its first products, and the ids of all.
 
     Args:
         without: ids that are left out.
     """
-    ids = members(audit, f, true, predicted, order)
-    ids = [identity for identity in ids if identity not in without][:PHOTOS]
+    ids = [i for i in members(audit, f, true, predicted, order) if i not in without][:MOST]
+    return pictures(audit, f.head, ids), ids
+
+
+def pictures(audit: Audit, head: str, ids: Sequence[str]) -> list[tuple[np.ndarray, str]]:
+    """(picture, caption) of the first :data:`PHOTOS` products. Where the photos are not at hand,
+    the maps take their place: the difference of an error, else what speaks for the answer."""
     items = []
-    for identity in ids:
-        t = gallery.tile(audit, f.head, identity)
+    for identity in ids[:PHOTOS]:
+        t = gallery.tile(audit, head, identity)
         picture = audit.photo(identity)
-        if picture is None:
-            picture = gallery.picture(audit, f.head, identity, "difference", 160)
-        if picture is not None:
-            items.append((picture, f"{identity} · {t.predicted} {t.probability:.0%}"))
-    return items, ids
+        for kind in ("difference", "map"):
+            if picture is None:
+                picture = gallery.picture(audit, head, identity, kind, 160)
+        assert picture is not None  # every product has the map of its answer
+        items.append((picture, f"{identity} · {t.predicted} {t.probability:.0%}"))
+    return items
 
 
 def members(
@@ -268,22 +284,22 @@ def confusion(audit: Audit, f: Filters, true: str, predicted: str) -> Markup:
     )
 
 
-def worst_slices(audit: Audit, f: Filters) -> Markup:
-    """The slices in which this head errs significantly more often, as an HTML table."""
+def worst_slices(audit: Audit, f: Filters) -> list[list[str]]:
+    """The slices in which this head errs significantly more often: :data:`SLICES_HEADER`'s cells,
+    or a row that says that there is none."""
     found = slices.error_slices(audit.table[rows(audit, f)], f.head, audit.heads)
     chosen = found[found["significant"]][:12]
-    if not len(chosen):
-        return note("No slice errs significantly more often than the rest.")
     cells = [
         [
-            f"{s.trait}: {s.value}",
-            s.products,
+            s.trait,
+            str(s.value),
+            f"{s.products:,}",
             f"{s.rate:.0%} ({s.low:.0%}–{s.high:.0%})",
             f"{s.rest:.0%}",
         ]
         for s in chosen.itertuples()
     ]
-    return html.table(["slice", "products", "errors (95 %)", "elsewhere"], cells)
+    return cells or [["No slice errs significantly more often than the rest.", "", "", "", ""]]
 
 
 def issues(

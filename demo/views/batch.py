@@ -20,7 +20,7 @@ from demo.serving.batcher import BULK, DynamicBatcher
 from demo.serving.decoder import GONE, Decoder
 from demo.serving.queue_full import QueueFull
 from demo.serving.routes import UPLOAD
-from demo.views import cards
+from demo.views import cards, words
 from demo.views.render import percent, render
 from fashion_xai import FashionClassifier
 from fashion_xai.audit import gallery
@@ -138,7 +138,7 @@ def table(attributes: Sequence[str], rows: Sequence[Done]) -> Markup:
     """The outcomes as HTML, thumbnails first."""
     return render(
         "batch",
-        header=["photo", "file", *attributes],
+        header=["photo", "file", *map(words.title, attributes)],
         rows=[_row(attributes, row) for row in rows],
     )
 

@@ -14,6 +14,12 @@ COLOURS = "inferno"
 SIGNED_COLOURS = "PuOr_r"
 """Orange speaks for, purple against: told apart with every kind of colour vision."""
 
+OUTLINED = 0.5
+"""Of the strongest evidence: where it begins, an outline shows on dark clothes too."""
+
+WIDTH = 140
+"""The longer side of the photo over the width of the outline's lines, white in and black out."""
+
 
 def fit_to_photo(
     heatmap: np.ndarray, box: Box, size: tuple[int, int], shape: tuple[int, int]
@@ -69,7 +75,7 @@ def blend(
     peak: float | None = None,
     signed: bool = False,
 ) -> np.ndarray:
-    """The photo with the evidence laid over it.
+    """The photo with the evidence laid over it, and an outline around the strongest.
 
     Args:
         photo: uint8 RGB (height, width, 3), not letterboxed.
@@ -82,9 +88,26 @@ def blend(
         uint8 RGB (height, width, 3); the photo itself where there is no evidence to show.
     """
     fitted = fit_to_photo(heatmap, box, size, photo.shape[:2])
-    layer = colour(intensity(fitted, peak, signed), signed).astype(np.float32)
+    values = intensity(fitted, peak, signed)
+    layer = colour(values, signed).astype(np.float32)
     opacity = layer[..., 3:] / 255 * alpha
-    return (photo * (1 - opacity) + layer[..., :3] * opacity).round().astype(np.uint8)
+    blended = photo * (1 - opacity) + layer[..., :3] * opacity
+    for line, grey in zip(outline(values), (255, 0), strict=True):
+        blended[line] += (grey - blended[line]) * alpha
+    return blended.round().astype(np.uint8)
+
+
+def outline(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where :func:`intensity` (h, w) crosses :data:`OUTLINED`, either sign: the lines inside and
+    outside, bool (h, w) each."""
+    strong = np.abs(values) >= OUTLINED
+    reach = max(1, round(max(values.shape) / WIDTH))
+    padded = np.pad(strong, reach, mode="edge")
+    h, w = values.shape
+    crossed = np.zeros_like(strong)
+    for y, x in ((0, reach), (2 * reach, reach), (reach, 0), (reach, 2 * reach)):
+        crossed |= padded[y : y + h, x : x + w] != strong
+    return crossed & strong, crossed & ~strong
 
 
 def png(picture: np.ndarray) -> bytes:

@@ -268,11 +268,11 @@ def test_what_was_looked_at_is_left_out_on_request(opened):
 def test_an_address_is_taken_as_far_as_it_is_of_this_audit(opened):
     identity = opened.table["id"][0]
     asked = {"audit": HEAD, "true": "Fall", "predicted": "Summer", "id": identity}
-    assert Address.read(opened, asked, "gender") == (HEAD, ("Fall", "Summer"), identity)
+    assert Address.read(opened, asked, "gender") == (HEAD, ("Fall", "Summer"), identity, None)
     assert Address.read(opened, {**asked, "id": "../../x"}, "gender").id is None
     assert Address.read(opened, {**asked, "true": None}, "gender").pair is None
     for nothing in (None, "text", [], {}, {**asked, "audit": "colour"}, {**asked, "audit": []}):
-        assert Address.read(opened, nothing, "gender") == ("gender", None, None)
+        assert Address.read(opened, nothing, "gender") == ("gender", None, None, None)
 
 
 def test_the_summary_by_hand(opened):

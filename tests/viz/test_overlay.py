@@ -68,3 +68,23 @@ def test_blend():
     mixed = overlay.blend(photo, half, box, SIZE)
     np.testing.assert_array_equal(mixed[:, 60:], photo[:, 60:])
     assert (mixed[:, :30] != photo[:, :30]).any()
+
+
+@pytest.mark.parametrize("grey", [0, 255])
+def test_strong_evidence_has_an_outline_on_any_clothes(grey):
+    """By hand: columns 3 to 5 are strong; a line inside and a line outside, a pixel each."""
+    values = np.tile(np.float32([0, 0.2, 0.4, 0.5, 1, 0.6, 0.1, 0]), (4, 1))
+    inside, outside = overlay.outline(values)
+    assert [np.flatnonzero(x.all(0)).tolist() for x in (inside, outside)] == [[3, 5], [2, 6]]
+    assert inside.sum() == outside.sum() == 8
+    photo = np.full((120, 90, 3), grey, np.uint8)
+    cells = np.zeros((8, 6), np.float32)
+    cells[4, 3] = 1
+    box = letterbox(photo)[1]
+    drawn = overlay.blend(photo, cells, box, SIZE, alpha=1)
+    inside, outside = overlay.outline(
+        overlay.intensity(overlay.fit_to_photo(cells, box, SIZE, (120, 90)))
+    )
+    assert (drawn[inside] == 255).all() and (drawn[outside] == 0).all() and inside.sum() > 30
+    signed = overlay.outline(-values)
+    np.testing.assert_array_equal(signed, overlay.outline(values))  # purple as orange
