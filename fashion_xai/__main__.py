@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "write a heatmap picture per attribute and photo",
     "audit": "find where a labelled catalogue and the model disagree, and why",
     "trust": "measure how faithful the maps are, beside controls",
+    "compare": "what changed between two audits of the same products",
     "export": "write an audit in the formats of FiftyOne, cleanlab, COCO and Hugging Face",
     "push": "share a bundle on the Hugging Face Hub",
 }

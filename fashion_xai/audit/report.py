@@ -23,11 +23,11 @@ from fashion_xai.viz import confusion_matrix, html
 GALLERIES, PHOTOS, NEIGHBOURS = 8, 6, 2
 """Confusions of each head with a gallery, photos in each, right answers of both labels beside."""
 
-LABELS, LABEL_ISSUES, ROWS = 25, 60, 30
-"""Labels in a head's matrix, lines of the label issues' sheet, rows of its tables."""
+LABELS, LABEL_ISSUES, ROWS = 25, 20, 30
+"""Labels in a head's matrix, label issues of each head, rows of its other tables."""
 
-HEIGHT = 160
-"""Of a picture in the report, in pixels."""
+HEIGHT, THUMBNAIL = 160, 64
+"""Of a picture in the report, and of one in a table, in pixels."""
 
 
 def write(
@@ -54,16 +54,18 @@ def write(
     header, plain = list(issues.columns), issues.astype(object).where(issues.notna(), None)
     files.write(out / "label_issues.csv", files.csv_text(header, plain.to_numpy().tolist()))
     parts = [
+        html.contents([(LABEL_ISSUES_TITLE, LABEL_ISSUES_TITLE), *((h, h) for h in _order(heads))]),
         _what_to_do(audit, _order(heads), found, sliced, issues),
         _overview(audit, bundle_card, measured),
-        _label_issues(audit, issues),
+        _label_issues(audit, issues, _order(heads)),
     ]
     for head in ProgressBar(_order(heads), desc="report", unit="head"):
         if not audit.summary["heads"][head]["labelled"]:
-            parts += [html.heading(head), html.paragraph("– (no product has a label)")]
+            nothing = html.paragraph("– (no product has a label)")
+            parts += [html.heading(head, anchor=head), nothing]
             continue
         parts += [
-            html.heading(head),
+            html.heading(head, anchor=head),
             _matrix(audit, head),
             _pairs_table(found[head]),
             *(_rolled(audit) if head == CATEGORY_PATH[2] else ()),
@@ -200,26 +202,37 @@ def _measured(card: Mapping[str, Any]) -> Mapping[str, Any]:
     return card.get("metrics", {}).get("test", {}).get("heads", {})
 
 
-def _label_issues(audit: Audit, issues: pd.DataFrame) -> Markup:
-    rows = [
-        [s.id, s.attribute, s.label or "–", s.suggested or "–", f"{s.score:.2f}", s.reasons]
-        for s in issues[:ROWS].itertuples()
+LABEL_ISSUES_TITLE = "Label issues"
+
+
+def _label_issues(audit: Audit, issues: pd.DataFrame, heads: Sequence[str]) -> Markup:
+    parts = [
+        html.heading(LABEL_ISSUES_TITLE, anchor=LABEL_ISSUES_TITLE),
+        html.paragraph(_how_many(audit, issues)),
     ]
-    header = ["id", "head", "label", "suggested", "score", "why"]
-    photos = []
-    for s in issues[:LABEL_ISSUES].itertuples():
-        photo = audit.photo(s.id)
-        if photo is not None:
-            what = f"{s.attribute}: {s.label} → {s.suggested}?" if s.label else s.reasons
-            photos.append((photo, f"{s.id} · {what}"))
-    return html.joined(
-        [
-            html.heading("Label issues"),
-            html.paragraph(_how_many(audit, issues)),
-            html.table(header, rows),
-            html.folded(f"The first {len(photos)} photos", html.sheet(photos)),
+    for head in (PICTURE, *heads):
+        own = issues[issues["attribute"] == head]
+        rows = [
+            [
+                _thumbnail(audit, s.id),
+                s.id,
+                s.label or "–",
+                s.suggested or "–",
+                f"{s.score:.2f}",
+                s.reasons,
+            ]
+            for s in own[:LABEL_ISSUES].itertuples()
         ]
-    )
+        if rows:
+            caption = f"{head}: the first {len(rows)} of {len(own):,}"
+            header = ["photo", "id", "label", "suggested", "score", "why"]
+            parts.append(html.table(header, rows, caption))
+    return html.joined(parts)
+
+
+def _thumbnail(audit: Audit, identity: str) -> Markup | str:
+    photo = audit.photo(identity)
+    return "" if photo is None else html.thumbnail(gallery.resized(photo, THUMBNAIL), "the photo")
 
 
 def _how_many(audit: Audit, issues: pd.DataFrame) -> str:

@@ -50,19 +50,26 @@ def paragraph(text: str) -> Markup:
     return _PARTS.paragraph(text)  # type: ignore[attr-defined]
 
 
-def heading(text: str, level: int = 2) -> Markup:
-    """A heading; 2 for a section, 3 inside one."""
-    return _PARTS.heading(text, level)  # type: ignore[attr-defined]
+def heading(text: str, level: int = 2, anchor: str = "") -> Markup:
+    """A heading; 2 for a section, 3 inside one. ``anchor``: its name for :func:`contents`."""
+    return _PARTS.heading(text, level, anchor)  # type: ignore[attr-defined]
+
+
+def contents(links: Iterable[tuple[str, str]]) -> Markup:
+    """Links to the headings of a page: (text, anchor) each."""
+    return _PARTS.contents(list(links))  # type: ignore[attr-defined]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
-    """Text or numbers as a table; numbers are aligned right."""
+    """Text, numbers or ``Markup`` as a table; numbers are aligned right."""
     cells = [[_cell(value) for value in row] for row in rows]
     return _PARTS.table(header, cells, caption)  # type: ignore[attr-defined]
 
 
 def _cell(value: object) -> tuple[str, bool]:
     """A cell's text, and whether it is a number."""
+    if isinstance(value, Markup):
+        return value, False
     if isinstance(value, float):  # numpy's float64 is one
         text = f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
     else:
@@ -92,6 +99,11 @@ def figure(picture: np.ndarray | None, words: str) -> Markup:
     if picture is None:
         return Markup()
     return _PARTS.figure(data_uri(picture), words)  # type: ignore[attr-defined]
+
+
+def thumbnail(photo: np.ndarray, words: str) -> Markup:
+    """A small uint8 RGB photo, for a table's cell."""
+    return _PARTS.thumbnail(data_uri(photo), words)  # type: ignore[attr-defined]
 
 
 def drawing(picture: np.ndarray, alt: str) -> Markup:

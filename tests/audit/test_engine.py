@@ -193,7 +193,7 @@ def test_one_head_can_be_reported_alone(drawn, small_bundle, tmp_path, capsys):
     args = ["audit", "--data", str(drawn), "--bundle", str(small_bundle), "--out", str(tmp_path)]
     assert main([*args, "--attribute", "season"]) == 0
     page = (tmp_path / "audit.html").read_text(encoding="utf-8")
-    assert "<h2>season</h2>" in page and "<h2>gender</h2>" not in page
+    assert ">season</h2>" in page and ">gender</h2>" not in page
     assert set(pd.read_csv(tmp_path / "slices.csv")["attribute"]) == {"season"}
     assert main([*args, "--attribute", "colour"]) == 2
     assert "expected one of gender" in capsys.readouterr().err
