@@ -35,9 +35,11 @@ from demo.serving.visitors import Proxies, Visitors, rate
 from demo.tabs import audit as audit_tab
 from demo.tabs import batch, explain
 from demo.tabs.batch import Listening
-from demo.views import about
+from demo.views import about, saved_views
+from demo.views.lists import tags_beside
 from demo.views.similar import Shelf
 from fashion_xai import BundleError, Catalogue, FashionClassifier
+from fashion_xai.audit import tags
 from fashion_xai.audit.annotations import read as read_annotations
 from fashion_xai.audit.engine import read_summary
 from fashion_xai.audit.results import SHIPPED, Audit
@@ -190,7 +192,10 @@ def main(argv: list[str] | None = None, prog: str = PROG) -> int:
         audit, shelf = Audit(args.audit, catalogue), Shelf(classifier, catalogue)
         login = api.login(os.environ.get("FASHION_AUTH"))
         if args.annotations is not None:
-            read_annotations(args.annotations)  # another file is refused before anyone clicks
+            # Another file is refused before anyone clicks.
+            read_annotations(args.annotations)
+            tags.read(tags_beside(args.annotations))
+            saved_views.read(saved_views.beside(args.annotations))
     except (BundleError, ValueError, OSError) as error:  # CatalogueError is a ValueError
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from demo.tabs.inputs import choice_input
 from demo.views import audit as view
 from demo.views import saved_views
 from demo.views.cards import note
-from demo.views.lists import CIRCLED, SLICE, Listed, Lists
+from demo.views.lists import CIRCLED, SLICE, Listed, Lists, tags_beside
 from fashion_xai.audit import tags
 from fashion_xai.audit.results import Audit
 
@@ -30,8 +30,8 @@ class ListsSide:
 
     def __init__(self, audit: Audit, file: Path | None):
         self._audit = audit
-        self._tags = file and file.with_suffix(".tags.csv")
-        self._views = file and file.with_suffix(".views.csv")
+        self._tags = file and tags_beside(file)
+        self._views = file and saved_views.beside(file)
         self.lists = Lists(audit, self._tags)
 
     def place_menu(self) -> None:

@@ -31,6 +31,11 @@ RIGHT, WRONG, UNLABELLED = 0, 1, 2
 """How a product is drawn on the map."""
 
 
+def tags_beside(annotations: Path) -> Path:
+    """Where the tags are kept, by the file of the annotations."""
+    return annotations.with_suffix(".tags.csv")
+
+
 @dataclass(frozen=True)
 class Listed:
     """Some products, and what they have in common in a sentence."""

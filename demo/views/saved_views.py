@@ -18,6 +18,11 @@ LONGEST = 60
 """Characters of a name."""
 
 
+def beside(annotations: Path) -> Path:
+    """Where the views are kept, by the file of the annotations."""
+    return annotations.with_suffix(".views.csv")
+
+
 def read(file: Path | None) -> dict[str, str]:
     """Name → address. No file: none yet.
 
