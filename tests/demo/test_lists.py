@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from demo.server import main
 from demo.views import lists, saved_views
 from demo.views.lists import Lists
 from fashion_xai import FashionClassifier
@@ -99,6 +100,13 @@ def test_views_are_saved_under_a_name(tmp_path):
     with pytest.raises(ValueError, match="no view of this name"):
         saved_views.remove(file, "mine")
     assert saved_views.address(HEAD, {"pair": None, "list": None, "id": None}) == ""
+
+
+@pytest.mark.parametrize("name", ["a.tags.csv", "a.views.csv"])
+def test_another_file_in_their_place_is_refused_at_the_start(name, tmp_path, capsys):
+    (tmp_path / name).write_text("colour,price\nred,7\n")
+    assert main(["--annotations", str(tmp_path / "a.csv")]) == 1
+    assert f"{name}: expected" in capsys.readouterr().err
 
 
 def test_from_the_map_to_a_tag_and_a_saved_view(browser, folder, drawn, small_bundle, tmp_path):

@@ -190,6 +190,10 @@ def test_a_visitor_uploads_a_photo_and_reads_six_labels_and_six_pictures(
     drawn = overlay.blend(photo, e.heatmap, e.box, shipped.size, alpha).astype(int)
     assert np.abs(found - drawn).mean() < 3
     assert np.abs(found - drawn).mean() < 0.2 * np.abs(photo.astype(int) - drawn).mean()
+    fitted = overlay.fit_to_photo(e.heatmap, e.box, shipped.size, photo.shape[:2])
+    inside, outside = overlay.outline(overlay.intensity(fitted))  # white and black, on the page too
+    assert np.abs(found - drawn)[inside | outside].mean() < 10
+    assert found[inside].mean() > found[outside].mean() + 50 * alpha
 
     # Opacity and scale answer without the server; a hovered map shows the photo alone.
     page.get_by_text("Map settings").click()
