@@ -271,7 +271,7 @@ def build(page: gr.Blocks, audit: Audit, results: Results, file: Path | None) ->
         ):
             return [gr.skip()] * (len(opened) + len(product)) + [asked]
         if there.list:
-            confusion = side.open(open_list, there.list, head, state, False)
+            confusion = side.show_list(open_list, there.list, head, state, False)
         else:
             confusion = open_pair(pair, state, order, False, head, 1, *UNFILTERED)
         state = opened_now(state)

@@ -67,19 +67,19 @@ class ListsSide:
                 self.forget = gr.Button("Forget the view of this name", elem_id="forget-view")
             self.saved = gr.HTML(saved_views.links(self._views), elem_id="views", padding=False)
 
-    def open(self, show: Show, name: Any, head: str, state: Any, unseen: Any) -> list[Any]:
+    def show_list(self, show: Show, name: Any, head: str, state: Any, unseen: Any) -> list[Any]:
         """A list by its name in the gallery; says so where it is no longer there."""
         if not name:
             return [gr.skip()] * 6
         try:
-            return show(self.lists.open(head, str(name)), str(name), head, state, unseen)
+            return show(self.lists.listed(head, str(name)), str(name), head, state, unseen)
         except ValueError as error:
             return [note(str(error)), *[gr.skip()] * 5]
 
     def again(self, show: Show, head: str, state: dict[str, Any], unseen: Any) -> list[Any]:
         """The list that is open, anew: its products may have been looked at since."""
         if state["list"]:
-            return self.open(show, state["list"], head, state, unseen)
+            return self.show_list(show, state["list"], head, state, unseen)
         return show(Listed(CIRCLED, state["ids"]), None, head, state, unseen)
 
     def connect(
@@ -99,11 +99,11 @@ class ListsSide:
         head, shown, _ = asked
 
         def from_menu(name, *asked):
-            return self.open(show, name, *asked)
+            return self.show_list(show, name, *asked)
 
         def from_slice(event: gr.SelectData, *asked):
             trait, value = event.row_value[:2]
-            return self.open(show, f"{SLICE}{trait}={value}" if value else None, *asked)
+            return self.show_list(show, f"{SLICE}{trait}={value}" if value else None, *asked)
 
         def from_map(polygon, *asked):
             try:

@@ -63,7 +63,7 @@ class Lists:
             found.insert(0, (f"Same photo, several products: {products:,}", DUPLICATES))
         return found + [(f"Tag: {t} ({len(i):,})", TAG + t) for t, i in self._tags().items() if i]
 
-    def open(self, head: str, name: str) -> Listed:
+    def listed(self, head: str, name: str) -> Listed:
         """A list by its name.
 
         Raises:

@@ -1,7 +1,6 @@
 """Two audits compared: figures by hand, and from the command line too."""
 
 import csv
-import json
 import shutil
 from math import comb
 
@@ -88,5 +87,5 @@ def test_nothing_in_common_is_an_error_in_words(before, tmp_path, capsys):
     assert main(["compare", str(before), str(other), "--out", str(tmp_path / "out")]) == 1
     assert "0 products in common" in capsys.readouterr().err
     (tmp_path / "none").mkdir()
-    (tmp_path / "none" / "audit.json").write_text(json.dumps({}))
+    (tmp_path / "none" / "audit.json").write_text("{}", encoding="utf-8")
     assert main(["compare", str(before), str(tmp_path / "none"), "--out", str(tmp_path)]) == 1

@@ -48,16 +48,16 @@ def test_it_is_made_once_and_never_taken_from_another_audit(folder, monkeypatch)
     assert embedding_map.is_made(audit)
     monkeypatch.setattr(embedding_map, "_spread", None)  # nothing is computed again
     np.testing.assert_allclose(embedding_map.lay_out(audit).points, made.points, atol=1e-4)
-    kept = json.loads((folder / FILE).read_text())
+    kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
     for other in (
         {**kept, "of": ["another"]},
         {**kept, "rows": [10**6, *kept["rows"][1:]]},
         {**kept, "x": kept["x"][1:]},
         {"of": kept["of"]},
     ):
-        (folder / FILE).write_text(json.dumps(other))
+        (folder / FILE).write_text(json.dumps(other), encoding="utf-8")
         assert not embedding_map.is_made(audit)
-    (folder / FILE).write_text("{")
+    (folder / FILE).write_text("{", encoding="utf-8")
     assert not embedding_map.is_made(audit)
     (folder / FILE).unlink()
 

@@ -40,7 +40,7 @@ def test_formulas_are_inert(tmp_path):
 )
 def test_another_file_is_not_written_over(text, complaint, tmp_path):
     file = tmp_path / "tags.csv"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=complaint):
         tags.add(file, "dark", ["1"])
-    assert file.read_text() == text
+    assert file.read_text(encoding="utf-8") == text

@@ -37,11 +37,11 @@ def test_the_lists_by_name(audit, tmp_path):
     found = Lists(audit, file)
     names = dict((name, text) for text, name in found.names())
     assert names["tag:dark"] == "Tag: dark (2)" and lists.UNUSUAL in names
-    assert found.open(HEAD, "tag:dark").ids == [second]
-    assert len(found.open(HEAD, lists.UNUSUAL).ids) == min(lists.MOST_UNUSUAL, len(audit.table))
+    assert found.listed(HEAD, "tag:dark").ids == [second]
+    assert len(found.listed(HEAD, lists.UNUSUAL).ids) == min(lists.MOST_UNUSUAL, len(audit.table))
     for gone in ("tag:bright", "slice:nothing=1", "", "../../etc"):
         with pytest.raises(ValueError, match="no longer there"):
-            found.open(HEAD, gone)
+            found.listed(HEAD, gone)
     assert "2 products, 1 of them shown" in lists.shown(lists.Listed("Both.", [first, second]), 1)
 
 
@@ -52,7 +52,7 @@ def wrong(audit):
 
 def test_a_slice_lists_its_errors_only(audit):
     men = audit.table["gender_true"] == "Men"
-    found = Lists(audit, None).open(HEAD, "slice:gender=Men")
+    found = Lists(audit, None).listed(HEAD, "slice:gender=Men")
     assert list(found.ids) == list(audit.table["id"][wrong(audit) & men]) and found.ids
 
 
@@ -63,7 +63,7 @@ def test_one_photo_of_two_products(audit, monkeypatch):
     twins = Audit(audit.folder)
     twins.table = table
     twins.__dict__["embeddings"] = points
-    found = Lists(twins, None).open(HEAD, lists.DUPLICATES).ids
+    found = Lists(twins, None).listed(HEAD, lists.DUPLICATES).ids
     a, b = (found.index(table["id"][i]) for i in (1, 4))
     assert b == a + 1  # side by side
 
@@ -104,7 +104,7 @@ def test_views_are_saved_under_a_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.tags.csv", "a.views.csv"])
 def test_another_file_in_their_place_is_refused_at_the_start(name, tmp_path, capsys):
-    (tmp_path / name).write_text("colour,price\nred,7\n")
+    (tmp_path / name).write_text("colour,price\nred,7\n", encoding="utf-8")
     assert main(["--annotations", str(tmp_path / "a.csv")]) == 1
     assert f"{name}: expected" in capsys.readouterr().err
 
