@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from examples import garments
 from fashion_xai import FashionClassifier
+from fashion_xai.audit import engine
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.data.labels import Taxonomy, Vocabulary
 from fashion_xai.data.split import write_split
@@ -95,6 +96,14 @@ def small_url(small_bundle) -> Iterator[str]:
     """The same with the small bundle."""
     with running("--bundle", str(small_bundle)) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def drawn_audit(drawn, small_bundle, tmp_path_factory) -> Path:
+    """The small bundle's audit of the drawn catalogue; copied by whoever changes it."""
+    out = tmp_path_factory.mktemp("audit")
+    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,3 +53,18 @@ def running(*args: str) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def audit_tab(browser, *args: object) -> Iterator[tuple[Any, str]]:
+    """A page with the Audit tab open, and the demo's address; fails where its JavaScript does."""
+    with running(*map(str, args)) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        page.get_by_role("tab", name="Audit").click()
+        page.wait_for_selector("#matrix img", timeout=60_000)
+        yield page, address
+        assert not errors
+        page.close()

@@ -31,10 +31,7 @@ def read(file: Path | None) -> dict[str, str]:
     """
     if file is None or not file.exists():
         return {}
-    rows = files.read_csv(file)
-    if rows[:1] != [HEADER] or any(len(row) != len(HEADER) for row in rows):
-        raise ValueError(f"{file}: expected rows of {','.join(HEADER)}.")
-    return {files.from_csv(name): files.from_csv(address) for name, address in rows[1:]}
+    return {name: where for name, where in files.read_table(file, HEADER)}
 
 
 def address(head: str, shown: Mapping[str, Any]) -> str:

@@ -21,14 +21,8 @@ def read(path: Path) -> dict[str, list[str]]:
     """
     if not path.exists():
         return {}
-    rows = files.read_csv(path)
-    if rows[:1] != [HEADER]:
-        raise ValueError(f"{path}: expected the header {','.join(HEADER)}. Received: {rows[:1]}")
     found: dict[str, list[str]] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(HEADER):
-            raise ValueError(f"{path}, row {number}: expected 2 cells. Received: {row}")
-        identity, tag = (files.from_csv(cell) for cell in row)
+    for identity, tag in files.read_table(path, HEADER):
         found.setdefault(tag, []).append(identity)
     return found
 

@@ -10,7 +10,7 @@ from fashion_xai.audit import comparison
 from fashion_xai.audit.results import Audit
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema, shared
-from fashion_xai.data.schema import Table
+from fashion_xai.cli.finished_audit import open_audit
 from fashion_xai.data.sources import location
 
 
@@ -32,10 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     """Compare, print and write the report."""
     try:
-        before, after = Audit(args.before), Audit(args.after)
-        if args.data:
-            usual = Table.from_json(after.summary.get("table"))
-            after = Audit(args.after, schema.open_catalogue(args, usual))
+        before, after = Audit(args.before), open_audit(args, args.after)
         found = comparison.compare(before, after)
         file = comparison.write(found, before, after, args.out)
     except ValueError as error:

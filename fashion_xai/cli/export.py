@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 from fashion_xai.audit.exports import FORMATS
-from fashion_xai.audit.results import Audit
 from fashion_xai.classifier import FashionClassifier
 from fashion_xai.cli import schema, shared
-from fashion_xai.data.schema import Table
+from fashion_xai.cli.finished_audit import open_audit
 from fashion_xai.data.sources import location
 
 
@@ -33,10 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(classifier: FashionClassifier, args: argparse.Namespace) -> int:
     """Write each format into a folder of its own."""
     try:
-        opened = Audit(args.audit)
-        if args.data:
-            usual = Table.from_json(opened.summary.get("table"))
-            opened = Audit(args.audit, schema.open_catalogue(args, usual))
+        opened = open_audit(args, args.audit)
         for name in args.to:
             folder = args.out / name
             folder.mkdir(parents=True, exist_ok=True)

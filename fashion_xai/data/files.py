@@ -54,6 +54,22 @@ def read_csv(path: Path) -> list[list[str]]:
     return rows
 
 
+def read_table(path: Path, header: Sequence[str]) -> list[list[str]]:
+    """The rows of a CSV that :func:`csv_text` wrote, below its header, each cell as it was.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as of :func:`read_csv`, another header, or a row of another length; names it.
+    """
+    rows = read_csv(path)
+    if rows[:1] != [list(header)]:
+        raise ValueError(f"{path}: expected the header {','.join(header)}. Received: {rows[:1]}")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise ValueError(f"{path}, row {number}: expected {len(header)} cells. Received: {row}")
+    return [[from_csv(cell) for cell in row] for row in rows[1:]]
+
+
 def write(path: Path, data: str | bytes) -> None:
     """Write a file whole or not at all; nothing is left of a write that fails.
 

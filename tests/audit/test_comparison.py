@@ -8,20 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fashion_xai import FashionClassifier
 from fashion_xai.__main__ import main
-from fashion_xai.audit import comparison, engine
+from fashion_xai.audit import comparison
 from fashion_xai.audit.results import Audit
-from fashion_xai.data.catalogue import Catalogue
 
 HEAD = "season"
 
 
 @pytest.fixture(scope="module")
-def before(drawn, small_bundle, tmp_path_factory):
-    out = tmp_path_factory.mktemp("before")
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
-    return out
+def before(drawn_audit):
+    return drawn_audit
 
 
 @pytest.fixture(scope="module")

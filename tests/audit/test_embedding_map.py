@@ -1,22 +1,19 @@
 """The map of an audit: alike products near each other, a polygon by hand, made once."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier
-from fashion_xai.audit import embedding_map, engine
+from fashion_xai.audit import embedding_map
 from fashion_xai.audit.embedding_map import FILE, EmbeddingMap
 from fashion_xai.audit.results import Audit
-from fashion_xai.data.catalogue import Catalogue
 
 
 @pytest.fixture(scope="module")
-def folder(drawn, small_bundle, tmp_path_factory):
-    out = tmp_path_factory.mktemp("audit")
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
-    return out
+def folder(drawn_audit, tmp_path_factory):
+    return shutil.copytree(drawn_audit, tmp_path_factory.mktemp("mapped") / "audit")
 
 
 def test_what_lies_inside_by_hand():

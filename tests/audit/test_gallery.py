@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from fashion_xai import FashionClassifier
-from fashion_xai.audit import confusions, engine, gallery
+from fashion_xai.audit import confusions, gallery
 from fashion_xai.audit.results import Audit
 from fashion_xai.data.catalogue import Catalogue
 
@@ -12,10 +11,8 @@ HEAD = "season"
 
 
 @pytest.fixture(scope="module")
-def opened(drawn, small_bundle, tmp_path_factory):
-    out = tmp_path_factory.mktemp("audit")
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
-    return Audit(out, Catalogue(drawn))
+def opened(drawn_audit, drawn):
+    return Audit(drawn_audit, Catalogue(drawn))
 
 
 @pytest.fixture(scope="module")

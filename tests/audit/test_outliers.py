@@ -2,15 +2,12 @@
 
 import numpy as np
 
-from fashion_xai import FashionClassifier
-from fashion_xai.audit import engine, outliers
+from fashion_xai.audit import outliers
 from fashion_xai.audit.results import Audit
-from fashion_xai.data.catalogue import Catalogue
 
 
-def test_what_resembles_nothing_comes_first(drawn, small_bundle, tmp_path):
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), tmp_path)
-    audit = Audit(tmp_path)
+def test_what_resembles_nothing_comes_first(drawn_audit):
+    audit = Audit(drawn_audit)
     points = audit.embeddings.copy()
     points[3] = -points.mean(0)  # the opposite direction
     audit.__dict__["embeddings"] = points

@@ -10,21 +10,18 @@ import pytest
 from demo.views import annotations as given
 from demo.views import audit as handlers
 from demo.views.audit import ANY, Address, Filters
-from fashion_xai import FashionClassifier
-from fashion_xai.audit import annotations, confusions, engine
+from fashion_xai.audit import annotations, confusions
 from fashion_xai.audit.results import Audit
 from fashion_xai.data.catalogue import Catalogue
 from fashion_xai.viz import confusion_matrix
-from tests.server import start
+from tests.server import audit_tab
 
 HEAD = "season"
 
 
 @pytest.fixture(scope="module")
-def folder(drawn, small_bundle, tmp_path_factory):
-    out = tmp_path_factory.mktemp("audit")
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
-    return out
+def folder(drawn_audit):
+    return drawn_audit
 
 
 @pytest.fixture(scope="module")
@@ -110,15 +107,7 @@ def test_from_the_matrix_to_an_annotation_on_disk(
 ):
     file = tmp_path / "annotations.csv"
     args = ["--bundle", small_bundle, "--audit", folder, "--data", drawn, "--annotations", file]
-    process, url = start(*map(str, args))
-    try:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        errors = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url)
-        page.get_by_role("tab", name="Audit").click()
-        page.wait_for_selector("#matrix img", timeout=60_000)
-
+    with audit_tab(browser, *args) as (page, url):
         # It opens with the answer, and without empty fields.
         found = handlers.summary(opened, "articleType")
         assert page.locator("#audit-summary").inner_text().strip() in found.text
@@ -219,11 +208,6 @@ def test_from_the_matrix_to_an_annotation_on_disk(
             "text => text.includes(document.querySelector('#audit-summary').innerText.trim())",
             arg=says,
         )
-        assert not errors
-        page.close()
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_the_right_label_has_to_be_another_and_a_known_one(opened, tmp_path):

@@ -1,6 +1,7 @@
 """Lists on the audit tab: plain functions, then the map, a tag and a saved view in a browser."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,19 +9,17 @@ import pytest
 from demo.server import main
 from demo.views import lists, saved_views
 from demo.views.lists import Lists
-from fashion_xai import FashionClassifier
-from fashion_xai.audit import embedding_map, engine, tags
+from fashion_xai.audit import embedding_map, tags
 from fashion_xai.audit.results import Audit
 from fashion_xai.data.catalogue import Catalogue
-from tests.server import start
+from tests.server import audit_tab
 
 HEAD = "season"
 
 
 @pytest.fixture(scope="module")
-def folder(drawn, small_bundle, tmp_path_factory):
-    out = tmp_path_factory.mktemp("audit")
-    engine.run(FashionClassifier.load(small_bundle), Catalogue(drawn), out)
+def folder(drawn_audit, tmp_path_factory):
+    out = shutil.copytree(drawn_audit, tmp_path_factory.mktemp("mapped") / "audit")
     embedding_map.lay_out(Audit(out))
     return out
 
@@ -112,15 +111,7 @@ def test_another_file_in_their_place_is_refused_at_the_start(name, tmp_path, cap
 def test_from_the_map_to_a_tag_and_a_saved_view(browser, folder, drawn, small_bundle, tmp_path):
     file = tmp_path / "annotations.csv"
     args = ["--bundle", small_bundle, "--audit", folder, "--data", drawn, "--annotations", file]
-    process, url = start(*map(str, args))
-    try:
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        errors = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(url)
-        page.get_by_role("tab", name="Audit").click()
-        page.wait_for_selector("#matrix img", timeout=60_000)
-
+    with audit_tab(browser, *args) as (page, _):
         # A lasso around the left half opens the products there.
         page.get_by_text("Map: circle products").click()
         page.locator("#show-map").click()
@@ -172,9 +163,3 @@ def test_from_the_map_to_a_tag_and_a_saved_view(browser, folder, drawn, small_bu
         link.click()
         page.wait_for_selector("#shared:has-text('Tagged “left half”.')", timeout=60_000)
         assert page.locator("#photos button:has(img)").count()
-
-        assert not errors
-        page.close()
-    finally:
-        process.kill()
-        process.wait()
