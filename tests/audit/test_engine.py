@@ -195,6 +195,10 @@ def test_one_head_can_be_reported_alone(drawn, small_bundle, tmp_path, capsys):
     page = (tmp_path / "audit.html").read_text(encoding="utf-8")
     assert ">season</h2>" in page and ">gender</h2>" not in page
     assert set(pd.read_csv(tmp_path / "slices.csv")["attribute"]) == {"season"}
+    listed = pd.read_csv(tmp_path / "label_issues.csv")
+    seasons = min(report.LABEL_ISSUES, int((listed["attribute"] == "season").sum()))
+    assert seasons and page.count('<img class="thumbnail"') == seasons  # a photo beside each
+    assert f"season: the first {seasons} of" in page and 'href="#season"' in page
     assert main([*args, "--attribute", "colour"]) == 2
     assert "expected one of gender" in capsys.readouterr().err
 

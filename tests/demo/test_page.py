@@ -17,6 +17,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from demo.tabs import explain
+from demo.tabs.inputs import EXAMPLES
 from demo.views import whatif, words
 from demo.views.render import render
 from examples import drawings, garments
@@ -152,6 +153,20 @@ def test_a_photo_as_phones_save_it_is_read_and_shown(browser, url, dress, tmp_pa
     page.wait_for_selector(".card canvas.view[data-painted]", timeout=60_000)
     shown = "() => [...document.querySelectorAll('#photo img')].every(i => i.naturalWidth > 0)"
     page.wait_for_function(shown, timeout=10_000)  # Chromium itself shows no HEIC
+    page.close()
+
+
+def test_batch_can_be_tried_with_the_examples(browser, url, shipped):
+    page = browser.new_page()
+    page.goto(url)
+    page.get_by_role("tab", name="Batch").click()
+    page.locator("#batch-examples").click()
+    page.wait_for_selector("#batch-csv a", timeout=60_000)
+    header, *rows = page.locator("#batch-table tr").all_inner_texts()
+    assert "What it is" in header and "articleType" not in header
+    assert len(rows) == len(EXAMPLES)
+    for path, row in zip(EXAMPLES, rows, strict=True):
+        assert shipped.predict([path])[0]["articleType"].label in row
     page.close()
 
 
