@@ -48,3 +48,27 @@ def test_a_full_disk_leaves_no_part_and_keeps_the_old_file(tmp_path, monkeypatch
         files.write(tmp_path / "page.html", "new")
     assert [p.name for p in tmp_path.iterdir()] == ["page.html"]
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == "old"
+
+
+def test_what_is_folded_on_a_screen_is_printed_and_a_phone_cuts_nothing(browser, tmp_path):
+    wide = [f"a column of some words, number {i}" for i in range(12)]
+    html = report.page(
+        "Title",
+        report.contents([("Part", "part")]),
+        report.heading("Part", anchor="part"),
+        report.table(wide, [wide]),
+        report.folded("More", report.paragraph("inside")),
+    )
+    files.write(tmp_path / "page.html", html)
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto((tmp_path / "page.html").as_uri())
+    inside, links = page.locator("details p"), page.locator("nav")
+    try:
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        assert links.is_visible() and not inside.is_visible()
+        page.emulate_media(media="print")
+        assert inside.is_visible() and not links.is_visible()
+        # A box that scrolls on a screen would cut its table on paper.
+        assert page.locator(".scroll").evaluate("e => getComputedStyle(e).overflowX") == "visible"
+    finally:
+        page.close()
