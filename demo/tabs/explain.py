@@ -134,7 +134,7 @@ class Answers:
         try:
             analysis = self.analyses.of(path, "look")
             maps = self._maps(analysis, method)
-            turn = turned.better(self.classifier, analysis, self.analyses.batcher.read)
+            turn = turned.better(self.classifier, analysis, self.analyses.batcher.submit)
         except UNUSABLE as error:
             return [cards.message(_sentence(error)), *nothing]
         options = cards.choices(maps).values()

@@ -1,5 +1,6 @@
 """A photo that lies on its side is noticed; one that the network is sure of costs nothing more."""
 
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -21,9 +22,15 @@ def lying(shipped, analysis, turns):
     return cards.analyse(photo, next(shipped.read([photo])))
 
 
+def done(forward_pass) -> Future:
+    answer: Future = Future()
+    answer.set_result(forward_pass)
+    return answer
+
+
 def test_a_sure_answer_asks_nobody(shipped, upright):
     assert turned.confidence(shipped, upright.forward_pass) > turned.SURE
-    assert turned.better(shipped, upright, read=None) == 0
+    assert turned.better(shipped, upright, submit=None) == 0
 
 
 def test_the_turn_that_makes_it_sure_is_offered(shipped, upright):
@@ -34,16 +41,17 @@ def test_the_turn_that_makes_it_sure_is_offered(shipped, upright):
         unsure = replace(photo, forward_pass=replace(photo.forward_pass, logits=nothing))
         seen = []
 
-        def read(turned_photo, seen=seen):
+        def submit(turned_photo, seen=seen):
             seen.append(turned_photo)
             same = np.array_equal(turned_photo, upright.photo)
             found = next(shipped.read([turned_photo]))
-            return found if same else replace(found, logits=nothing)
+            return done(found if same else replace(found, logits=nothing))
 
-        assert turned.better(shipped, unsure, read) == back and len(seen) == 3
+        assert turned.better(shipped, unsure, submit) == back and len(seen) == 3
 
 
 def test_no_turn_that_helps_is_no_offer(shipped, upright):
     nothing = {a: x * 0 for a, x in upright.forward_pass.logits.items()}
     unsure = replace(upright.forward_pass, logits=nothing)
-    assert turned.better(shipped, replace(upright, forward_pass=unsure), lambda _: unsure) == 0
+    doubted = replace(upright, forward_pass=unsure)
+    assert turned.better(shipped, doubted, lambda _: done(unsure)) == 0
