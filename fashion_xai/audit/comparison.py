@@ -193,7 +193,8 @@ def _photos(audit: Audit, x: Compared, change: str) -> Markup:
     for c in chosen.head(PHOTOS).itertuples():
         photo = audit.photo(c.id)
         if photo is not None:
-            photos.append((photo, f"{c.id} · {c.label}: {c.before} → {c.after}"))
+            other = f"before: {c.before}" if change == MENDED else f"now: {c.after}"
+            photos.append((photo, f"{c.id} · {c.label}; {other}"))
     if not photos:
         return Markup()
     return html.folded(f"{change.capitalize()}: {len(photos)} of {len(chosen)}", html.sheet(photos))

@@ -170,9 +170,9 @@ def _grids(
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """A card with what the new one measured and what only the old one did.
 
-    Heads can so be measured one by one, each on as many photos as it needs. A card of another
-    catalogue is kept under ``also`` and its name; one of another model or, of the same catalogue,
-    of another split is replaced as a whole.
+    Heads and arrangements can so be measured one by one, each on as many photos as it needs. A card
+    of another catalogue is kept under ``also`` and its name; one of another model or, of the same
+    catalogue, of another split is replaced as a whole.
     """
     if old.get("model") != new["model"]:
         return dict(new)
@@ -182,9 +182,11 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     if old["split"] != new["split"]:
         return dict(new)
     card = {**old, **new}
+    both = [old["figures"], new["figures"]]
     card["figures"] = {
-        arrangement: {**old["figures"].get(arrangement, {}), **heads}
-        for arrangement, heads in new["figures"].items()
+        arrangement: {h: x for part in both for h, x in part.get(arrangement, {}).items()}
+        for arrangement in ARRANGEMENTS
+        if any(arrangement in part for part in both)
     }
     if "grid" in old and "grid" in new:
         card["grid"] = {**new["grid"], "heads": {**old["grid"]["heads"], **new["grid"]["heads"]}}

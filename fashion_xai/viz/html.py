@@ -31,8 +31,8 @@ def templates(folder: Path) -> Environment:
 _TEMPLATES = templates(Path(__file__).parent / "templates")
 _PARTS = _TEMPLATES.get_template("parts.html").module
 
-_NUMBERS = re.compile(r"[\d.,–−% -]*\d[\d.,–−% -]*")
-"""Cells of digits only, spans such as 88.2–93.8 too: aligned right."""
+_NUMBERS = re.compile(r"[\d.,–−% +-]*\d[\d.,–−% -]*")
+"""Cells of digits only, spans such as 88.2–93.8 and changes such as +3 too: aligned right."""
 
 
 def page(title: str, *parts: str) -> Markup:

@@ -125,6 +125,12 @@ def test_heads_measured_one_by_one_make_one_card():
     again = benchmark.merged(both, card("season", 5, "layercam"))
     assert trust_card.photos(again, "season") == 5
     assert set(again["sanity"]["maps"]) == {"gradcam", "layercam"}
+    # One arrangement measured anew leaves the other as it was.
+    placed = card("season", 8)
+    del placed["figures"]["centred"]
+    figures = benchmark.merged(both, placed)["figures"]
+    assert [figures[a]["season"]["photos"] for a in trust_card.ARRANGEMENTS] == [4, 8]
+    assert figures["centred"]["gender"] == figures["placed"]["gender"] == {"photos": 9}
     # Another catalogue's figures stand beside them, and are merged among themselves.
     named = {**both, "catalogue": "a.zip"}
     beside = benchmark.merged(named, card("gender", 3, catalogue="b.zip"))

@@ -24,7 +24,7 @@ def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
         report.heading(NASTY, anchor="place"),
         report.table(["photo"], [[report.thumbnail(photo, NASTY)]]),
         report.paragraph(NASTY),
-        report.table([NASTY], [[NASTY], [1234], [0.5], [91.04], ["88.2–93.8"]], NASTY),
+        report.table([NASTY], [[NASTY], [1234], [0.5], [91.04], ["88.2–93.8"], ["+3"]], NASTY),
         report.image(report.png(figure), NASTY),
         report.sheet([(photo, NASTY)]),
         report.folded(NASTY, report.paragraph("inside")),
@@ -32,7 +32,7 @@ def test_a_page_is_whole_escaped_and_needs_no_network(tmp_path):
     assert "<script" not in html and html.count("&lt;script&gt;") >= 8
     assert not re.search(r'(src|href)="(?!data:|#place")', html) and "@import" not in html
     assert '<a href="#place">' in html and ' id="place">' in html and "<td><img" in html
-    for number in ("1,234", "0.500", "91.0", "88.2–93.8"):
+    for number in ("1,234", "0.500", "91.0", "88.2–93.8", "+3"):
         assert f'<td class="n">{number}</td>' in html
     files.write(tmp_path / "page.html", html)
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == html
