@@ -162,6 +162,14 @@ def test_no_positive_evidence_is_said(small, path):
     assert 'class="weak"' in html and 'data-faint="1"' in html
 
 
+def test_nothing_against_is_a_plain_zero(small, path):
+    analysis = analyse(small, path)
+    maps = small.explanations(analysis.forward_pass)
+    only = replace(maps["gender"], heatmap=np.abs(maps["gender"].heatmap))
+    html = cards.card(small, only, answers(maps))
+    assert "for, −0.0 against, in logits" in html  # and not −-0.0
+
+
 def test_rather_than_one_label_is_the_signed_difference(small, path):
     analysis = analyse(small, path)
     one, other = small.vocabulary.labels["season"][:2]
