@@ -83,6 +83,15 @@ def test_every_tab(browser, url, shirt, theme, size):
     page.close()
 
 
+def test_a_screen_reader_is_told_words_and_no_key(browser, url, shirt):
+    page = browser.new_page()
+    page.goto(url)
+    page.set_input_files("#photo input[type=file]", shirt)
+    told = page.locator(".sr-only[role=status]")
+    told.filter(has_text="Done.").first.wait_for(state="attached")
+    page.close()
+
+
 def tab(page, name: str) -> None:
     """Choose a tab; on a phone some hide behind a button."""
     wanted = page.get_by_role("tab", name=name).locator("visible=true")
