@@ -55,3 +55,21 @@ def test_no_turn_that_helps_is_no_offer(shipped, upright):
     unsure = replace(upright.forward_pass, logits=nothing)
     doubted = replace(upright, forward_pass=unsure)
     assert turned.better(shipped, doubted, lambda _: done(unsure)) == 0
+
+
+def test_the_three_turns_wait_together(shipped, upright):
+    """Nobody asks for the first answer before all three photos wait."""
+    nothing = {a: x * 0 for a, x in upright.forward_pass.logits.items()}
+    unsure = replace(upright.forward_pass, logits=nothing)
+    waiting = []
+
+    class Answer(Future):
+        def result(self, timeout=None):
+            assert len(waiting) == 3
+            return unsure
+
+    def submit(photo):
+        waiting.append(Answer())
+        return waiting[-1]
+
+    assert turned.better(shipped, replace(upright, forward_pass=unsure), submit) == 0
