@@ -35,7 +35,7 @@ from demo.serving.visitors import Proxies, Visitors, rate
 from demo.tabs import audit as audit_tab
 from demo.tabs import batch, explain
 from demo.tabs.batch import Listening
-from demo.views import about, saved_views
+from demo.views import about, saved_views, words
 from demo.views.lists import tags_beside
 from demo.views.similar import Shelf
 from fashion_xai import BundleError, Catalogue, FashionClassifier
@@ -54,9 +54,6 @@ STYLE = Path(__file__).resolve().parent / "static" / "style.css"
 PROG = "python demo/app.py"
 SESSIONS = 20
 """That Gradio remembers, with what it showed them last, up to 1 MB each; we need none of them."""
-
-WORDS = {"common.complete": "Done."}
-"""For screen readers, who would be told the key itself: Gradio 6.31 has no text for it."""
 
 
 def build(
@@ -155,8 +152,7 @@ def parse(argv: list[str] | None = None, prog: str = PROG) -> argparse.Namespace
         "not the machine. It needs about 1.5; Linux and macOS",
     )
     schema.add_arguments(parser)
-    words = in_todays_words(argv, {"--verdicts": "--annotations"})
-    return parser.parse_args(words)
+    return parser.parse_args(in_todays_words(argv, {"--verdicts": "--annotations"}))
 
 
 def _seconds(text: str) -> float:
@@ -261,7 +257,7 @@ def serve(args, classifier, audit, shelf, login, storage, visitors, proxies) -> 
             state_session_capacity=SESSIONS,
             run_history=False,
             ssr_mode=False,
-            i18n=gr.I18n(en=WORDS),
+            i18n=gr.I18n(en=words.GRADIO),
             footer_links=["api"],
             auth=login,
             mcp_server=args.mcp,

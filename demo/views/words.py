@@ -27,6 +27,9 @@ nearly always right, has four such maps)."""
 
 DOUBT = "These answers may be wrong. Try one item, filling the picture, on a plain background."
 
+GRADIO = {"common.complete": "Done."}
+"""What Gradio tells screen readers; without it, Gradio 6.31 tells them the key."""
+
 
 def title(attribute: str) -> str:
     """As a person says it; an attribute of one's own keeps its name."""
