@@ -416,15 +416,15 @@ def _add_photos(group) -> None:
         "--augment",
         choices=augment.KINDS,
         help="if not given 'strong', with --init 'medium'. 'light': mirror, shift, scale; "
-        "'strong': also rotation, placement, exposure, sharpness, compression noise and erasing; "
-        "'medium': the same on fewer photos; 'phone': also quarter turns, perspective, shadows and "
-        "clutter, and backgrounds grown from the corners of the photos of --also",
+        "'strong': also rotation, placement, exposure, sharpness, JPEG and erasing; 'medium': the "
+        "same on fewer photos; 'phone': also quarter turns, perspective, shadows and clutter",
     )
     add(
         "--backgrounds",
         type=_share,
         default=0.35,
-        help="share of the photos whose studio background is replaced in training",
+        help="share of the photos whose studio background is replaced in training: by scenery, and "
+        "half of the time by floors grown from the corners of the photos of --also",
     )
 
 

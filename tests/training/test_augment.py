@@ -143,20 +143,30 @@ def test_without_a_mask_nothing_is_replaced():
     np.testing.assert_array_equal(out, photos[..., :3])
 
 
-def test_compression_noise_is_that_of_blocks():
-    """Flat blocks stay flat; a busy photo changes by less than real JPEG at quality 10 does."""
+@pytest.mark.parametrize("quality", [10, 15, 40])
+def test_compression_is_that_of_a_jpeg_file(quality):
+    """Beside what compression changes, Pillow's file of the same photo hardly differs."""
+    photos = PHOTOS[..., :3]
     layer = augment.RandomJPEG(0)
-    flat = np.repeat(np.arange(0, 256, 16, dtype=np.float32), 8)
-    flat = np.broadcast_to(flat[None, :, None, None], (8, 128, 96, 3))
-    coarse = np.abs(np.asarray(layer(flat, training=True)) - flat)
-    assert coarse.max() <= 12.5 / 8  # half of the largest step, over the basis' 8
-    photos = PHOTOS[..., :3].astype(np.float32)
-    noise = np.abs(np.asarray(layer(photos, training=True)) - photos).mean((1, 2, 3))
+    grade = np.full((len(photos), 1, 1, 1), quality, np.float32)
+    ours = np.asarray(layer.compressed(photos.astype(np.float32), grade))
+    for photo, mine in zip(photos, ours, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(photo).save(buffer, "JPEG", quality=quality)
+        real = np.asarray(Image.open(buffer), np.float32)
+        assert np.abs(real - mine).mean() < np.abs(real - photo).mean() / 3
 
-    buffer = io.BytesIO()
-    Image.fromarray(PHOTOS[0, ..., :3]).save(buffer, "JPEG", quality=10)
-    real = np.asarray(Image.open(buffer), np.float32)
-    assert 0 < noise.max() < 2 * np.abs(real - photos[0]).mean()
+
+def test_compression_makes_blocks_of_two_sizes_and_leaves_flat_photos_flat():
+    """The noise of a spot stays in its block: 16 pixels for colour, or those of an 80×64 photo."""
+    layer = augment.RandomJPEG(0, share=1.0)
+    photos = np.full((16, 256, 192, 3), 128, np.float32)
+    np.testing.assert_allclose(layer(photos, training=True), photos, atol=1e-3)
+    photos[:, 132:136, 100:104] = [255, 0, 0]
+    noise = np.abs(np.asarray(layer(photos, training=True)) - photos).max((2, 3))
+    heights = (noise > 0.1).sum(1)
+    assert set(heights[heights <= 18]) and set(heights[heights > 26])
+    assert all(n <= 18 or 26 < n <= 60 for n in heights)
 
 
 def test_sharpness_goes_both_ways_and_keeps_flat_areas():

@@ -26,7 +26,7 @@ def build(
 
     Args:
         kind: ``"light"``: mirror, shift by up to 6 %, scale by up to 10 %; ``"strong"``: rotation,
-            placement, exposure, sharpness, JPEG-like noise and erasing as well; ``"medium"``: the
+            placement, exposure, sharpness, JPEG and erasing as well; ``"medium"``: the
             same on about half as many photos; ``"phone"``: medium, and what photos have that people
             take at home: quarter turns, perspective, shadows, the cast of a lamp, other things
             beside the product; ``"none"``.
@@ -330,12 +330,42 @@ class RandomSharpness(Augmentation):
         return ops.clip(photos + chosen * ops.where(kind < 0.2, strong, slight), 0, WHITE)
 
 
-class RandomJPEG(Augmentation):
-    """Compression noise in a share of the photos: the grey levels' 8×8 DCT is rounded.
+YCC = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+)
+"""RGB → brightness and two colour differences (ITU-T T.871)."""
 
-    The step grows with the frequency as in JPEG's tables (ITU-T T.81, annex K), from 0 to 12 grey
-    levels at the lowest one. Sides must be multiples of 8.
+LUMINANCE = np.array(
+    [
+        [16, 11, 10, 16, 24, 40, 51, 61],
+        [12, 12, 14, 19, 26, 58, 60, 55],
+        [14, 13, 16, 24, 40, 57, 69, 56],
+        [14, 17, 22, 29, 51, 87, 80, 62],
+        [18, 22, 37, 56, 68, 109, 103, 77],
+        [24, 35, 55, 64, 81, 104, 113, 92],
+        [49, 64, 78, 87, 103, 121, 120, 101],
+        [72, 92, 95, 98, 112, 100, 103, 99],
+    ],
+    np.float32,
+)
+"""Steps of the DCT of brightness at quality 50 (ITU-T T.81, table K.1)."""
+
+CHROMINANCE = np.full((8, 8), 99, np.float32)
+CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
+"""Those of colour (table K.2)."""
+
+
+class RandomJPEG(Augmentation):
+    """A share of the photos as JPEG leaves them: ITU-T T.81, with the tables of its annex K.
+
+    Brightness and colour are rounded in 8×8 blocks of the DCT, colour at half the size (4:2:0), at
+    a quality drawn from 5 to 75 (libjpeg's scale). Half of these photos were as small as the
+    catalogue's when that happened, so that a block covers a tenth of the height. What is new is
+    the noise that this makes; the photo keeps its detail. Sides must be multiples of 16.
     """
+
+    SMALL = (80, 64)
+    """Of the catalogue's 60×80 photos: the nearest height and width that are multiples of 16."""
 
     def __init__(self, seed, share=0.5, **kwargs):
         super().__init__(seed, **kwargs)
@@ -344,22 +374,45 @@ class RandomJPEG(Augmentation):
         basis = np.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) / 2
         basis[0] /= math.sqrt(2)
         self.basis = basis.astype(np.float32)
-        self.steps = (1 + (k[:, None] + k[None]) / 2).astype(np.float32)
 
     def change(self, photos):
-        n, height, width = ops.shape(photos)[:3]
-        grey = ops.mean(photos, axis=-1, keepdims=True)
-        blocks = ops.reshape(grey, (n, height // 8, 8, width // 8, 8))
-        waves = ops.einsum("ij,nhjwk,lk->nhiwl", self.basis, blocks, self.basis)
+        quality = self.uniform(photos, 5, 75)
+        small = ops.image.resize(photos, self.SMALL, interpolation="bilinear", antialias=True)
+        blocky = ops.image.resize(
+            self.compressed(small, quality) - small,
+            ops.shape(photos)[1:3],
+            interpolation="bilinear",
+        )
+        fine = self.compressed(photos, quality) - photos
+        noise = ops.where(self.uniform(photos) < 0.5, blocky, fine)
+        return ops.clip(photos + self.some(photos, self.share) * noise, 0, WHITE)
+
+    def compressed(self, photos, quality):
+        """Photos (n, H, W, 3) in 0–255 through JPEG; quality 1–100, (n, 1, 1, 1)."""
+        scale = ops.where(quality < 50, 50 / quality, 2 - quality / 50)
+        light = photos @ YCC[:1].T
+        colour = photos @ YCC[1:].T
+        n, height, width = ops.shape(colour)[:3]
+        pairs = ops.reshape(colour, (n, height // 2, 2, width // 2, 2, 2))
+        colour = self.rounded(ops.mean(pairs, axis=(2, 4)), scale, CHROMINANCE)
+        colour = ops.image.resize(colour, (height, width), interpolation="bilinear")
+        light = self.rounded(light - 128, scale, LUMINANCE) + 128
+        return ops.clip(ops.concatenate([light, colour], axis=-1) @ np.linalg.inv(YCC).T, 0, WHITE)
+
+    def rounded(self, planes, scale, table):
+        """Planes (n, h, w, c) with the DCT of each 8×8 block rounded to multiples of its table."""
+        n, height, width, channels = ops.shape(planes)
+        blocks = ops.reshape(planes, (n, height // 8, 8, width // 8, 8, channels))
+        waves = ops.einsum("ij,nhjwkc,lk->nhiwlc", self.basis, blocks, self.basis)
         # As an image again, each block holding its coefficients: TensorFlow cannot broadcast
         # over alternating axes.
-        waves = ops.reshape(waves, ops.shape(grey))
-        coarse = self.some(photos, self.share) * ops.square(self.uniform(photos)) * 12
-        step = ops.tile(self.steps, (height // 8, width // 8))[None, ..., None] * (0.5 + coarse)
-        waves = ops.reshape(ops.round(waves / step) * step, ops.shape(blocks))
-        blocks = ops.einsum("ji,nhjwk,kl->nhiwl", self.basis, waves, self.basis)
-        noise = ops.reshape(blocks, ops.shape(grey)) - grey
-        return ops.clip(photos + noise, 0, WHITE)
+        waves = ops.reshape(waves, (n, height, width, channels))
+        steps = ops.clip(
+            ops.tile(table, (height // 8, width // 8))[None, ..., None] * scale, 1, 255
+        )
+        waves = ops.reshape(ops.round(waves / steps) * steps, ops.shape(blocks))
+        planes = ops.einsum("ji,nhjwkc,kl->nhiwlc", self.basis, waves, self.basis)
+        return ops.reshape(planes, (n, height, width, channels))
 
 
 class RandomErasing(Augmentation):

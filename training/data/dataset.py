@@ -185,9 +185,9 @@ def _shares(
 
 def _grow_floors(settings: config.Config, others: Sequence[Other]) -> np.ndarray | None:
     """Backgrounds from the corners of the other catalogues' photos to train on, as many as the
-    bank holds of them; None where they are not asked for."""
+    bank holds of them; None where no background is replaced."""
     found = [(o.labelled.catalogue, p) for o in others for p in o.labelled.train]
-    if settings.augment != "phone" or not settings.backgrounds or not found:
+    if not settings.backgrounds or not found:
         return None
     chosen = np.random.default_rng(settings.seed).permutation(len(found))
     some = [found[i] for i in chosen[: augment.RandomBackground.BANK // 2]]
