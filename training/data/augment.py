@@ -7,11 +7,15 @@ exposure only as far as a colour keeps its name.
 
 from __future__ import annotations
 
+import io
 import math
 
 import keras
 import numpy as np
 from keras import ops
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from scipy.fft import dct
 
 from fashion_xai.data.images import WHITE
 from training.data.backgrounds import bank
@@ -335,24 +339,19 @@ YCC = np.array(
 )
 """RGB → brightness and two colour differences (ITU-T T.871)."""
 
-LUMINANCE = np.array(
-    [
-        [16, 11, 10, 16, 24, 40, 51, 61],
-        [12, 12, 14, 19, 26, 58, 60, 55],
-        [14, 13, 16, 24, 40, 57, 69, 56],
-        [14, 17, 22, 29, 51, 87, 80, 62],
-        [18, 22, 37, 56, 68, 109, 103, 77],
-        [24, 35, 55, 64, 81, 104, 113, 92],
-        [49, 64, 78, 87, 103, 121, 120, 101],
-        [72, 92, 95, 98, 112, 100, 103, 99],
-    ],
-    np.float32,
-)
-"""Steps of the DCT of brightness at quality 50 (ITU-T T.81, table K.1)."""
 
-CHROMINANCE = np.full((8, 8), 99, np.float32)
-CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
-"""Those of colour (table K.2)."""
+def _steps_at_quality_50() -> tuple[np.ndarray, np.ndarray]:
+    """Steps of the DCT of brightness and of colour, float32 (8, 8): ITU-T T.81, tables K.1 and K.2,
+    as Pillow writes them into a file."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=50)
+    file.seek(0)
+    tables = JpegImageFile(file).quantization
+    light, colour = (np.array(tables[i], np.float32).reshape(8, 8) for i in (0, 1))
+    return light, colour
+
+
+LUMINANCE, CHROMINANCE = _steps_at_quality_50()
 
 
 class RandomJPEG(Augmentation):
@@ -362,6 +361,9 @@ class RandomJPEG(Augmentation):
     a quality drawn from 5 to 75 (libjpeg's scale). Half of these photos were as small as the
     catalogue's when that happened, so that a block covers a tenth of the height. What is new is
     the noise that this makes; the photo keeps its detail. Sides must be multiples of 16.
+
+    Written in Keras' operations and not by Pillow: it comes after the background was replaced,
+    inside the compiled step of either backend.
     """
 
     SMALL = (80, 64)
@@ -370,10 +372,7 @@ class RandomJPEG(Augmentation):
     def __init__(self, seed, share=0.5, **kwargs):
         super().__init__(seed, **kwargs)
         self.share = share
-        k = np.arange(8)
-        basis = np.cos(math.pi * (2 * k[None] + 1) * k[:, None] / 16) / 2
-        basis[0] /= math.sqrt(2)
-        self.basis = basis.astype(np.float32)
+        self.basis = dct(np.eye(8), axis=0, norm="ortho").astype(np.float32)
 
     def change(self, photos):
         quality = self.uniform(photos, 5, 75)
