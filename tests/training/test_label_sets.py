@@ -212,7 +212,7 @@ def test_two_catalogues_in_one_training(drawn, tmp_path, capsys):
         *("--data", str(drawn), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
         *("--weights", "none", "--split-by", "random", "--batch-size", "8", "--epoch-size", "24"),
         "--no-onnx",
-        *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0.5", "--augment", "phone"),
+        *("--stages", "64x64:1:1e-3:block6d_add", "--backgrounds", "0.5", "--augment", "light"),
         *("--also", f"{other}:0.5:{tmp_path / 'phone.json'}"),
     ])  # fmt: skip
     train.run(settings)
