@@ -44,11 +44,45 @@ def test_a_planted_shift_of_the_prior_is_taken_back():
     fit = calibrate.fit_head(truth, leaning, prior)
     assert fit["strength"] == pytest.approx(0.5, abs=0.15)
     assert fit["after"]["macro_f1"] > fit["before"]["macro_f1"]
-    assert calibrate.choose_strength(truth, fair, prior) == pytest.approx(0, abs=0.1)
+    assert calibrate.choose_strengths(truth, fair, prior)[0] == pytest.approx(0, abs=0.1)
+
+
+def test_rare_labels_have_a_strength_of_their_own():
+    """What was planted is taken back: too much for the one of two frequent labels that is rarer,
+    too little for a rare one. One strength for all cannot."""
+    prior = np.log([0.8, 0.19999, 0.00001])
+    truth = np.repeat([0, 1, 2], [800, 200, 50])
+    fair = 3 * np.eye(3)[truth] + RNG.normal(0, 1, (len(truth), 3))
+    leaning = fair + calibrate.adjustment(prior, 0.5, -0.8)  # for the second, not the third
+    strength, rare = calibrate.choose_strengths(truth, leaning, prior)
+    assert strength <= -0.2 and rare >= 0.5
+    both = leaning + calibrate.adjustment(prior, strength, rare)
+    alike = [leaning - s * prior for s in calibrate.STRENGTHS]
+    f1 = [metrics.macro_f1(truth, x.argmax(1)) for x in (both, *alike)]
+    assert f1[0] > max(f1[1:])
+
+
+def test_two_equal_strengths_are_the_plain_adjustment():
+    """−s · log p (Menon et al. 2021, equation 9), and by hand where they differ."""
+    prior = np.log([0.5, 0.493, 0.006, 0.001])
+    ours = calibrate.adjustment(prior, 0.3, 0.3)
+    np.testing.assert_allclose(ours, -0.3 * prior)
+    knee = np.log(calibrate.RARE)
+    np.testing.assert_allclose(
+        calibrate.adjustment(prior, -0.2, 0.6),
+        [0.2 * prior[0], 0.2 * prior[1], 0.2 * knee - 0.6 * (prior[2] - knee),
+         0.2 * knee - 0.6 * (prior[3] - knee)],
+    )  # fmt: skip
+
+
+def test_a_head_without_rare_labels_has_one_strength():
+    truth = RNG.integers(0, 2, 500)
+    logits = RNG.normal(0, 1, (500, 2))
+    assert calibrate.choose_strengths(truth, logits, np.log([0.6, 0.4]))[1] == 0
 
 
 def test_macro_f1_may_cost_a_tenth_of_a_point_of_accuracy_and_no_more():
-    """Of 1,000 products 10 are rare; at a strength of 0.5 and more they are found, for a price."""
+    """Of 1,000 products 10 are rarer; at a strength of 0.5 and more they are found, for a price."""
     prior = np.log([0.99, 0.01])
     truth = np.repeat([0, 1], [990, 10])
     gap = np.full(1000, 9.0)  # of the frequent label's logit over the rare one's
@@ -57,7 +91,7 @@ def test_macro_f1_may_cost_a_tenth_of_a_point_of_accuracy_and_no_more():
         dear = gap.copy()
         dear[: 10 + price] = gap[-1]  # 10 + price are taken for rare: accuracy falls by `price`
         logits = np.stack([dear, np.zeros(1000)], 1)
-        assert calibrate.choose_strength(truth, logits, prior) == strength
+        assert calibrate.choose_strengths(truth, logits, prior) == (strength, 0.0)
 
 
 def test_ece_by_hand():
