@@ -333,18 +333,19 @@ def flip_flops(colour: Colour, background: np.ndarray) -> np.ndarray:
 
 def tie(colour: Colour, background: np.ndarray) -> np.ndarray:
     p = Picture(background, 6)
-    back = p.area([(39, 20), (43, 20), (47, 70), (43, 76), (40, 72)], 0.5)
-    blade = p.area([(34.5, 21), (40.5, 21), (47, 84), (37.5, 96), (28, 84)], 0.5)
-    knot = p.area([(31, 6), (44, 6), (41, 19), (39, 22), (36, 22), (34, 19)], 1.5)
-    p.shadow(np.maximum(blade, knot), alpha=0.25)
-    p.lay(back, tuple(int(0.7 * c) for c in colour))
+    light = tuple(min(255, c + 60) for c in colour)
+    loop = np.clip(p.line([(31, 11), (28, 6), (37.5, 4), (47, 6), (44, 11)], 3), 0, 1)
+    blade = p.area([(34, 21), (41, 21), (48, 84), (37.5, 97), (27, 84)], 0.5)
+    knot = p.area([(30, 9), (45, 9), (41.5, 19), (39, 22.5), (36, 22.5), (33.5, 19)], 1.5)
+    p.shadow(np.maximum(np.maximum(blade, knot), loop), alpha=0.25)
+    p.lay(loop, tuple(int(0.8 * c) for c in colour))
     p.lay(blade, colour)
-    for y in range(14, 110, 9):
-        p.lay(p.line([(20, y), (55, y - 16)], 1.6) * blade, tuple(min(255, c + 60) for c in colour))
+    for y in range(14, 115, 14):
+        p.lay(p.line([(20, y), (58, y - 17)], 3) * blade, light)
     p.shade(blade, 0.06, 0.35, 0.03)
     p.shadow(knot, 0, 1, 1, 0.4)
     p.lay(knot, colour)
-    p.lay(p.line([(30, 17), (46, 9)], 1.6) * knot, tuple(min(255, c + 60) for c in colour))
+    p.lay(p.line([(28, 18), (48, 8)], 3) * knot, light)
     p.shade(knot, 0.06, 0.4, 0.03)
     return p.done()
 

@@ -1,11 +1,12 @@
 """A photo that lies on its side: is the network much surer of it turned? No gradio here.
 
-Of 344 photos taken at home, on the validation split (people never seen in training), what it is
-was right in 86.3 % as they were taken, and in 63.1, 31.7 and 63.1 % turned by 90, 180 and 270
-degrees. A turn was offered for 4.4, 55, 59 and 52 % of them, for the turned ones in 85 to 88 % back
-to how they were taken; with it 76.5, 68.0 and 75.0 % are right (one-off script, by which both
-constants were chosen). On the test split, looked at once: 571 photos, 84.6 % as they were taken;
-67.4, 27.3 and 65.5 % turned, 77.4, 65.8 and 76.0 % with the offer, which 3.9 % of the upright get.
+With the bundle of run h, of 344 photos taken at home, on the validation split (people never seen in
+training), what it is was right in 86.3 % as they were taken, and in 63.1, 31.7 and 63.1 % turned by
+90, 180 and 270 degrees. A turn was offered for 4.4, 55, 59 and 52 % of them, for the turned ones in
+85 to 88 % back to how they were taken; with it 76.5, 68.0 and 75.0 % are right (one-off script, by
+which both constants were chosen). On the test split, looked at once: 571 photos, 84.6 % as they
+were taken; 67.4, 27.3 and 65.5 % turned, 77.4, 65.8 and 76.0 % with the offer, which 3.9 % of the
+upright get.
 """
 
 from __future__ import annotations
