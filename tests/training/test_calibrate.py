@@ -60,6 +60,10 @@ def test_rare_labels_have_a_strength_of_their_own():
     alike = [leaning - s * prior for s in calibrate.STRENGTHS]
     f1 = [metrics.macro_f1(truth, x.argmax(1)) for x in (both, *alike)]
     assert f1[0] > max(f1[1:])
+    fit = calibrate.fit_head(truth, leaning, prior)
+    assert (fit["strength"], fit["rare_strength"]) == (strength, rare)
+    np.testing.assert_allclose(np.ptp(fit["offset"] - (both - leaning), axis=1), 0, atol=1e-9)
+    assert fit["after"]["macro_f1"] == pytest.approx(f1[0])
 
 
 def test_two_equal_strengths_are_the_plain_adjustment():
