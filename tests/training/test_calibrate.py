@@ -221,6 +221,29 @@ def test_the_bundle_carries_the_fit_and_its_maps_stay_exact(split_bundle, capsys
         assert total == pytest.approx(p[attribute].logits[target], abs=1e-3)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_card_of_a_bundle_calibrated_again_says_what_all_its_fits_added(small_bundle, legacy):
+    """Its strengths are the sums over the fits; where the first was made before rare labels had
+    one of their own, its only one counts for both."""
+    loaded = bundle.load(small_bundle)
+    bias = loaded.model.get_layer("articleType").bias
+    prior = np.log([0.6, 0.3, 0.092, 0.004, 0.003, 0.001])  # the last three are rare
+    untouched = np.array(bias)
+    first = {"strength": 0.3} if legacy else {"strength": 0.3, "rare_strength": -0.4}
+    bias.assign_add(calibrate.adjustment(prior, 0.3, first.get("rare_strength", 0.3)))
+    loaded.card["calibration"] = {"articleType": first}
+    offset = calibrate.adjustment(prior, 0.2, 0.7)
+    again = {"strength": 0.2, "rare_strength": 0.7, "offset": offset, "temperature": 1.0}
+    fits = {"articleType": {**again, "before": {}, "after": {}}}
+    made = calibrate._with(loaded, fits, OODScore.plain(["articleType"]), {"threshold": 0}, {})
+    says = made.card["calibration"]["articleType"]
+    assert says["strength"] == pytest.approx(0.5)
+    assert says["rare_strength"] == pytest.approx(1.0 if legacy else 0.3)
+    expected = calibrate.adjustment(prior, says["strength"], says["rare_strength"])
+    added = np.array(made.model.get_layer("articleType").bias) - untouched
+    np.testing.assert_allclose(added, expected, atol=1e-5)
+
+
 def test_without_validation_products_nothing_is_written(small_bundle, drawn, capsys):
     before = (small_bundle / "card.json").read_bytes()
     assert calibrate.main(["--bundle", str(small_bundle), "--data", str(drawn)]) == 1
